@@ -1,0 +1,58 @@
+# COCO as PicoDet's readers feed it, 320x320. Source: PaddleDetection's picodet_320_reader.yml of 6 September 2021
+# (its 27 August version had no multi-scale) and CocoDataset; every transform's docstring says how it differs from mmdet's.
+dataset_type = 'CocoDataset'
+data_root = 'data/coco/'
+
+train_sizes = [256, 288, 320, 352, 384]
+test_size = (320, 320)
+
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='PaddleRandomCrop'),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PaddleDistort'),
+    dict(type='PackDetInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    # Squashed without keeping the aspect, OpenCV's cubic kernel (the reader's interp 2).
+    dict(type='Resize', scale=test_size, keep_ratio=False, interpolation='bicubic'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
+]
+train_dataloader = dict(
+    batch_size=128,  # per GPU, of 4
+    num_workers=8,
+    persistent_workers=True,
+    drop_last=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    collate_fn=dict(type='resize_collate', sizes=train_sizes),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        ann_file='annotations/instances_train2017.json',
+        data_prefix=dict(img='train2017/'),
+        # Pictures without boxes are dropped, small pictures are not.
+        filter_cfg=dict(filter_empty_gt=True, min_size=0),
+        pipeline=train_pipeline,
+    ),
+)
+val_dataloader = dict(
+    batch_size=8,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        ann_file='annotations/instances_val2017.json',
+        data_prefix=dict(img='val2017/'),
+        test_mode=True,
+        pipeline=test_pipeline,
+    ),
+)
+test_dataloader = val_dataloader
+
+val_evaluator = dict(type='CocoMetric', ann_file=data_root + 'annotations/instances_val2017.json', metric='bbox')
+test_evaluator = val_evaluator

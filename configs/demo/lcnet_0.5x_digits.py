@@ -1,0 +1,60 @@
+# Ten minutes on two CPU cores: the paper's detector, 0.5x, on the embedded digits (tools/make_demo_data.py data/digits).
+_base_ = '../picodet_like/lcnet_0.5x_coco.py'
+
+classes = ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9')
+data_root = 'data/digits/'
+max_epochs = 24
+
+model = dict(bbox_head=dict(num_classes=len(classes)))
+
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='PaddleRandomCrop'),
+    # No flip: a mirrored digit is not a digit.
+    dict(type='PaddleDistort'),
+    dict(type='PackDetInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=(256, 256), keep_ratio=False, interpolation='bicubic'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
+]
+train_dataloader = dict(
+    batch_size=16,
+    num_workers=2,
+    collate_fn=dict(sizes=[224, 256, 288]),
+    dataset=dict(data_root=data_root, metainfo=dict(classes=classes), pipeline=train_pipeline),
+)
+val_dataloader = dict(
+    batch_size=10,
+    num_workers=1,
+    dataset=dict(data_root=data_root, metainfo=dict(classes=classes), pipeline=test_pipeline),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(ann_file=data_root + 'annotations/instances_val2017.json')
+test_evaluator = val_evaluator
+
+train_cfg = dict(max_epochs=max_epochs, val_interval=4)
+# From scratch on 1,000 pictures: a higher rate per picture than COCO's 0.4 for 512, and a shorter memory of the average.
+optim_wrapper = dict(optimizer=dict(lr=0.06), clip_grad=dict(max_norm=35))
+auto_scale_lr = dict(base_batch_size=16)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=60),
+    dict(
+        type='CosineAnnealingLR',
+        eta_min=0,
+        begin=0,
+        end=max_epochs,
+        T_max=max_epochs,
+        by_epoch=True,
+        convert_to_iter_based=True,
+    ),
+]
+custom_hooks = [
+    dict(type='NumClassCheckHook'),
+    dict(type='ChannelsLastHook'),
+    dict(type='EMAHook', ema_type='RampedEMA', momentum=0.005, update_buffers=True),
+]
+default_hooks = dict(logger=dict(interval=20))

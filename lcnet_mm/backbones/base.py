@@ -1,0 +1,195 @@
+"""What the backbones have in common: the output contract, freezing, checkpointing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from numbers import Integral, Real
+from typing import Any
+
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+NUM_STAGES = 5
+OUTPUT_STRIDES = (8, 16, 32)
+
+# Source: PaddleClas (KaimingNormal over the stored weight, that is fan_in), pplcnet.md §3; zero biases, BN at 1 and 0.
+KAIMING_FAN_IN: list[dict[str, Any]] = [
+    dict(type='Kaiming', layer='Conv2d', mode='fan_in', nonlinearity='relu'),
+    dict(type='Constant', layer=['_BatchNorm', 'GroupNorm'], val=1, bias=0),
+]
+
+
+def check_widen_factor(value: float) -> float:
+    """Return the width factor, or raise a TypeError or ValueError that names it."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f'widen_factor must be a number such as 0.5 or 1.0, got {value!r}')
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f'widen_factor must be a finite number above 0, got {value!r}')
+    return float(value)
+
+
+def check_integer(name: str, value: int, low: int, high: int | None = None) -> int:
+    """Return an integer argument within ``[low, high]``, or raise a TypeError or ValueError that names it."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f'{name} must be an integer, got {value!r}')
+    if value < low or (high is not None and value > high):
+        allowed = f'at least {low}' if high is None else f'between {low} and {high}'
+        raise ValueError(f'{name} must be {allowed}, got {value}')
+    return int(value)
+
+
+def check_out_indices(out_indices: int | Sequence[int]) -> tuple[int, ...]:
+    """Resolve an int or negative indices to a strictly increasing tuple of stage indices, or raise."""
+    given = (out_indices,) if isinstance(out_indices, Integral) else out_indices
+    if isinstance(given, str) or not isinstance(given, Sequence) or len(given) == 0:
+        raise TypeError(f'out_indices must be an int or a non-empty sequence of ints, got {out_indices!r}')
+    resolved = []
+    for index in given:
+        index = check_integer('out_indices', index, -NUM_STAGES, NUM_STAGES - 1)
+        resolved.append(index % NUM_STAGES)
+    if any(a >= b for a, b in zip(resolved, resolved[1:], strict=False)):
+        raise ValueError(f'out_indices must be strictly increasing, got {out_indices!r}')
+    return tuple(resolved)
+
+
+class StrideSchedule:
+    """Hands out strides while the output stride allows it, and dilation from there on.
+
+    A stride that is given up dilates the layers behind it, not the layer itself: each kernel then meets the same pixels
+    as with the stride.
+
+    Args:
+        output_stride: 8, 16 or 32.
+
+    Attributes:
+        reduction: Product of the strides handed out so far.
+    """
+
+    def __init__(self, output_stride: int) -> None:
+        if output_stride not in OUTPUT_STRIDES:
+            raise ValueError(f'output_stride must be one of {OUTPUT_STRIDES}, got {output_stride!r}')
+        self.output_stride = output_stride
+        self.reduction = 1
+        self.dilation = 1
+
+    def take(self, stride: int) -> tuple[int, int]:
+        """Return the stride and the dilation of the next layer, which asks for ``stride``."""
+        dilation = self.dilation
+        if self.reduction * stride <= self.output_stride:
+            self.reduction *= stride
+            return stride, dilation
+        self.dilation *= stride
+        return 1, dilation
+
+
+class StagedBackbone(BaseModule):
+    """A chain of five stages with strides 2, 4, 8, 16 and 32, any of which can be an output.
+
+    A subclass adds its modules in order through :meth:`add_stage`. Stages behind the last output are not built: they
+    would only be parameters without a gradient.
+
+    Args:
+        out_indices: Stages to return, 0 to 4 or negative, strictly increasing; an int means one.
+        frozen_stages: Stages 0 to this one keep their weights and BN statistics; -1 freezes nothing.
+        norm_eval: Whether all BN layers keep their running statistics while training.
+        with_cp: Whether to recompute blocks in the backward pass instead of keeping their activations.
+        init_cfg: mm config of the initialisation, or of the pretrained weights.
+
+    Attributes:
+        feature_info: For each output its channels ``num_chs``, its stride ``reduction`` and the name of the ``module``
+            that makes it.
+        out_channels: The channels of the outputs.
+    """
+
+    def __init__(
+        self,
+        out_indices: int | Sequence[int],
+        frozen_stages: int,
+        norm_eval: bool,
+        with_cp: bool,
+        init_cfg: dict | list[dict] | None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.out_indices = check_out_indices(out_indices)
+        self.frozen_stages = check_integer('frozen_stages', frozen_stages, -1, NUM_STAGES - 1)
+        self.norm_eval = norm_eval
+        self.with_cp = with_cp
+        self.stages: list[tuple[str, ...]] = []
+        self.feature_info: list[dict[str, Any]] = []
+
+    @property
+    def out_channels(self) -> tuple[int, ...]:
+        return tuple(info['num_chs'] for info in self.feature_info)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every stage up to the last output has been added."""
+        return len(self.stages) > self.out_indices[-1]
+
+    def add_stage(self, modules: dict[str, nn.Module], channels: int, reduction: int) -> None:
+        """Append a stage made of named modules that ends with ``channels`` at stride ``reduction``."""
+        for name, module in modules.items():
+            self.add_module(name, module)
+        if len(self.stages) in self.out_indices:
+            self.feature_info.append(dict(num_chs=channels, reduction=reduction, module=list(modules)[-1]))
+        self.stages.append(tuple(modules))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Compute the features.
+
+        Args:
+            x: Images ``(N, in_channels, H, W)``.
+
+        Returns:
+            One ``(N, C_i, ceil(H / s_i), ceil(W / s_i))`` per entry of ``out_indices``.
+        """
+        outputs = []
+        for index, names in enumerate(self.stages):
+            for name in names:
+                x = self._run(getattr(self, name), x)
+            if index in self.out_indices:
+                outputs.append(x)
+        return tuple(outputs)
+
+    def _run(self, module: nn.Module, x: Tensor) -> Tensor:
+        if not (self.with_cp and self.training and x.requires_grad):
+            return module(x)
+        blocks = module if isinstance(module, nn.Sequential) else [module]
+        for block in blocks:
+            x = checkpoint(block, x, use_reentrant=False, context_fn=lambda block=block: recompute_contexts(block))
+        return x
+
+    def train(self, mode: bool = True) -> StagedBackbone:
+        """Switch the mode; frozen stages, and with ``norm_eval`` all BN layers, stay in evaluation mode."""
+        super().train(mode)
+        for names in self.stages[: self.frozen_stages + 1]:
+            for name in names:
+                getattr(self, name).eval().requires_grad_(False)
+        if mode and self.norm_eval:
+            for module in self.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        return self
+
+
+def recompute_contexts(block: nn.Module) -> tuple[AbstractContextManager, AbstractContextManager]:
+    """Contexts for the forward pass and the recomputation of a checkpointed block."""
+    return nullcontext(), frozen_statistics(block)
+
+
+@contextmanager
+def frozen_statistics(block: nn.Module) -> Iterator[None]:
+    """Let a recomputation use the batch statistics without counting the batch a second time in the running ones."""
+    norms = [module for module in block.modules() if isinstance(module, _BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum

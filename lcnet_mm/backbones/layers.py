@@ -1,0 +1,190 @@
+"""Building bricks that the backbones, necks and heads share."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+import torch.nn.functional as F
+from mmcv.cnn import build_activation_layer, build_norm_layer
+from torch import Tensor, nn
+
+Config = dict[str, Any]
+
+
+def make_divisible(value: float, divisor: int = 8, min_ratio: float = 0.9) -> int:
+    """Round a channel count to a multiple of ``divisor``, never below ``min_ratio`` of it.
+
+    Source: PaddleClas ``pp_lcnet.py``; the same rule as in the MobileNet papers.
+    """
+    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
+    return rounded if rounded >= min_ratio * value else rounded + divisor
+
+
+def build_activation(act_cfg: Config | None) -> nn.Module:
+    """Build an activation from an mm config; None gives the identity.
+
+    Raises:
+        TypeError: ``act_cfg`` is neither None nor a dict with a ``type``.
+        ValueError: the type is not registered, or does not take the given arguments.
+    """
+    if act_cfg is None:
+        return nn.Identity()
+    if not isinstance(act_cfg, dict) or 'type' not in act_cfg:
+        raise TypeError(f"act_cfg must be None or a dict with a 'type', e.g. dict(type='HSwish'), got {act_cfg!r}")
+    try:
+        return build_activation_layer(dict(act_cfg))
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"act_cfg {act_cfg!r} cannot be built; its 'type' must be an activation known to mmcv, e.g. "
+            f"'HSwish', 'ReLU', 'ReLU6', 'LeakyReLU' ({error})"
+        ) from error
+
+
+def build_norm(norm_cfg: Config, channels: int) -> tuple[str, nn.Module]:
+    """Build a norm from an mm config; returns its conventional name (``bn``, ``gn``) and the module.
+
+    Raises:
+        TypeError: ``norm_cfg`` is not a dict with a ``type``.
+        ValueError: the type is not registered, or does not take these arguments for so many channels.
+    """
+    if not isinstance(norm_cfg, dict) or 'type' not in norm_cfg:
+        raise TypeError(f"norm_cfg must be None or a dict with a 'type', e.g. dict(type='BN'), got {norm_cfg!r}")
+    try:
+        return build_norm_layer(dict(norm_cfg), channels)
+    except (KeyError, TypeError, ValueError, AssertionError) as error:
+        raise ValueError(
+            f"norm_cfg {norm_cfg!r} cannot be built for {channels} channels; its 'type' must be a norm known to mmcv, "
+            f"e.g. 'BN', 'SyncBN', or 'GN' with a num_groups that divides every width ({error})"
+        ) from error
+
+
+class ConvNormAct(nn.Sequential):
+    """Convolution without bias, normalisation, activation; ``padding`` keeps the size at stride 1.
+
+    Unlike ``mmcv.cnn.ConvModule`` it never initialises itself, so that the owner's ``init_cfg`` decides alone, and its
+    children are called as in the Paddle checkpoints: ``conv`` and ``bn`` (the latter by the norm's own name).
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: Side of the square, odd kernel.
+        stride: Stride.
+        groups: Groups of the convolution.
+        dilation: Dilation.
+        norm_cfg: mm config of the norm; None gives a convolution with bias and no norm.
+        act_cfg: mm config of the activation; None leaves it out.
+
+    Shapes:
+        ``(N, in_channels, H, W)`` to ``(N, out_channels, ceil(H / stride), ceil(W / stride))``.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        dilation: int = 1,
+        norm_cfg: Config | None,
+        act_cfg: Config | None,
+    ) -> None:
+        conv = nn.Conv2d(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            padding=(kernel_size - 1) // 2 * dilation,
+            dilation=dilation,
+            groups=groups,
+            bias=norm_cfg is None,
+        )
+        layers: list[tuple[str, nn.Module]] = [('conv', conv)]
+        if norm_cfg is not None:
+            layers.append(build_norm(norm_cfg, out_channels))
+        if act_cfg is not None:
+            layers.append(('act', build_activation(act_cfg)))
+        super().__init__(OrderedDict(layers))
+
+
+class SELayer(nn.Module):
+    """Squeeze-and-excitation with a ReLU inside and a hard sigmoid gate.
+
+    Args:
+        channels: Channels of the input.
+        squeeze_channels: Width of the bottleneck, taken as it is: rounding it would build another 0.35x PP-LCNet.
+        gate_slope: Slope of the gate ``clip(slope * x + 0.5, 0, 1)``. 1/6 in PP-LCNet and torchvision, 0.2 in
+            PaddleDetection's MobileNetV3.
+
+    Shapes:
+        ``(N, channels, H, W)`` to the same.
+    """
+
+    def __init__(self, channels: int, squeeze_channels: int, gate_slope: float = 1 / 6) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, squeeze_channels, 1)
+        self.conv2 = nn.Conv2d(squeeze_channels, channels, 1)
+        self.relu = nn.ReLU(inplace=True)
+        self.gate = nn.Hardsigmoid()
+        self.gate_scale = gate_slope * 6
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate = self.conv2(self.relu(self.conv1(F.adaptive_avg_pool2d(x, 1))))
+        # nn.Hardsigmoid leaves as one operator in ONNX and OpenVINO; another slope costs one multiplication.
+        if self.gate_scale != 1:
+            gate = gate * self.gate_scale
+        return x * self.gate(gate)
+
+
+class DepthwiseSeparable(nn.Module):
+    """Depthwise convolution, optional SE, pointwise convolution, each convolution with norm and activation.
+
+    The SE sits between the two, on the input's channels. Source: PaddleClas ``pp_lcnet.py`` (``DepthwiseSeparable``).
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: Side of the depthwise kernel.
+        stride: Stride of the depthwise convolution.
+        dilation: Dilation of the depthwise convolution.
+        use_se: Whether to put an SE of ``in_channels // 4`` before the pointwise convolution.
+        norm_cfg: mm config of the norms.
+        act_cfg: mm config of the activations.
+
+    Shapes:
+        ``(N, in_channels, H, W)`` to ``(N, out_channels, ceil(H / stride), ceil(W / stride))``.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        use_se: bool = False,
+        norm_cfg: Config,
+        act_cfg: Config | None,
+    ) -> None:
+        super().__init__()
+        self.dw_conv = ConvNormAct(
+            in_channels,
+            in_channels,
+            kernel_size,
+            stride=stride,
+            groups=in_channels,
+            dilation=dilation,
+            norm_cfg=norm_cfg,
+            act_cfg=act_cfg,
+        )
+        self.se = SELayer(in_channels, in_channels // 4) if use_se else None
+        self.pw_conv = ConvNormAct(in_channels, out_channels, 1, norm_cfg=norm_cfg, act_cfg=act_cfg)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.dw_conv(x)
+        if self.se is not None:
+            x = self.se(x)
+        return self.pw_conv(x)

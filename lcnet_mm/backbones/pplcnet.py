@@ -1,0 +1,130 @@
+"""PP-LCNet: A Lightweight CPU Convolutional Neural Network (https://arxiv.org/abs/2109.15099)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from mmengine.registry import MODELS
+from torch import nn
+
+from .base import KAIMING_FAN_IN, StagedBackbone, StrideSchedule, check_integer, check_widen_factor
+from .layers import Config, ConvNormAct, DepthwiseSeparable, make_divisible
+
+STEM_CHANNELS = 16
+
+
+class Block(NamedTuple):
+    """One depthwise separable block at width 1.0."""
+
+    stage: int
+    in_channels: int
+    out_channels: int
+    stride: int
+
+
+# Source: PaddleClas pp_lcnet.py. Kernel sizes and SE are given by bit strings over these 13 blocks, as in the paper.
+BLOCKS = (
+    Block(0, 16, 32, 1),
+    Block(1, 32, 64, 2),
+    Block(1, 64, 64, 1),
+    Block(2, 64, 128, 2),
+    Block(2, 128, 128, 1),
+    Block(3, 128, 256, 2),
+    Block(3, 256, 256, 1),
+    Block(3, 256, 256, 1),
+    Block(3, 256, 256, 1),
+    Block(3, 256, 256, 1),
+    Block(3, 256, 256, 1),
+    Block(4, 256, 512, 2),
+    Block(4, 512, 512, 1),
+)
+
+
+def parse_bits(name: str, bits: str) -> tuple[bool, ...]:
+    """Turn a string of 13 zeros and ones into flags, or raise a TypeError or ValueError that names it."""
+    if not isinstance(bits, str):
+        raise TypeError(f'{name} must be a string of {len(BLOCKS)} zeros and ones, got {bits!r}')
+    if len(bits) != len(BLOCKS) or set(bits) - {'0', '1'}:
+        raise ValueError(f'{name} must have exactly {len(BLOCKS)} characters, each 0 or 1, got {bits!r}')
+    return tuple(bit == '1' for bit in bits)
+
+
+@MODELS.register_module()
+class PPLCNet(StagedBackbone):
+    """PP-LCNet with the outputs of all five stages (strides 2, 4, 8, 16, 32).
+
+    The modules are called as in PaddleClas and PaddleDetection (``conv1``, ``blocks2`` … ``blocks6``), so that their
+    checkpoints load by renaming the BN statistics only. Stage ``i`` ends with ``blocks{i + 2}``.
+
+    Args:
+        widen_factor: Width; the paper's are 0.25, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0 and 2.5.
+        out_indices: Stages to return, 0 to 4 or negative, strictly increasing; an int means one. Stages behind the
+            last one are not built.
+        act_cfg: mm config of the activation.
+        se_blocks: For each of the 13 blocks, whether it has an SE ('1') or not ('0').
+        large_kernel_blocks: For each of the 13 blocks, whether its depthwise kernel is 5x5 ('1') or 3x3 ('0').
+        output_stride: 32, or 16 or 8 to trade the last strides for dilation.
+        in_channels: Channels of the input.
+        norm_cfg: mm config of the norms.
+        frozen_stages: Stages 0 to this one keep their weights and BN statistics; -1 freezes nothing.
+        norm_eval: Whether all BN layers keep their running statistics while training.
+        with_cp: Whether to recompute blocks in the backward pass instead of keeping their activations.
+        init_cfg: mm config of the initialisation; by default that of PaddleClas (Kaiming normal, fan_in).
+
+    Shapes:
+        ``(N, in_channels, H, W)`` to a tuple of ``(N, C_i, ceil(H / s_i), ceil(W / s_i))``.
+
+    Raises:
+        TypeError, ValueError: an argument is wrong; the message names it, what it was and what is allowed.
+    """
+
+    def __init__(
+        self,
+        widen_factor: float = 1.0,
+        out_indices: int | Sequence[int] = (1, 2, 3, 4),
+        act_cfg: Config = dict(type='HSwish'),
+        se_blocks: str = '0000000000011',
+        large_kernel_blocks: str = '0000001111111',
+        output_stride: int = 32,
+        in_channels: int = 3,
+        norm_cfg: Config = dict(type='BN'),
+        frozen_stages: int = -1,
+        norm_eval: bool = False,
+        with_cp: bool = False,
+        init_cfg: dict | list[dict] | None = KAIMING_FAN_IN,
+    ) -> None:
+        super().__init__(out_indices, frozen_stages, norm_eval, with_cp, init_cfg)
+        width = check_widen_factor(widen_factor)
+        in_channels = check_integer('in_channels', in_channels, 1)
+        strides = StrideSchedule(output_stride)
+        use_se = parse_bits('se_blocks', se_blocks)
+        large_kernel = parse_bits('large_kernel_blocks', large_kernel_blocks)
+
+        stem_channels = make_divisible(STEM_CHANNELS * width)
+        stem_stride, _ = strides.take(2)
+        stem = ConvNormAct(in_channels, stem_channels, 3, stride=stem_stride, norm_cfg=norm_cfg, act_cfg=act_cfg)
+        modules: dict[str, nn.Module] = {'conv1': stem}
+        for stage, members in groupby(enumerate(BLOCKS), key=lambda member: member[1].stage):
+            if self.complete:
+                break
+            layers: list[nn.Module] = []
+            for position, block in members:
+                stride, dilation = strides.take(block.stride)
+                layers.append(
+                    DepthwiseSeparable(
+                        make_divisible(block.in_channels * width),
+                        make_divisible(block.out_channels * width),
+                        5 if large_kernel[position] else 3,
+                        stride=stride,
+                        dilation=dilation,
+                        use_se=use_se[position],
+                        norm_cfg=norm_cfg,
+                        act_cfg=act_cfg,
+                    )
+                )
+            modules[f'blocks{stage + 2}'] = nn.Sequential(*layers)
+            self.add_stage(modules, make_divisible(block.out_channels * width), strides.reduction)
+            modules = {}
+        self.train()

@@ -1,0 +1,5 @@
+"""Assigners that work on a whole batch at once."""
+
+from .batch_atss_assigner import BatchATSSAssigner
+
+__all__ = ['BatchATSSAssigner']

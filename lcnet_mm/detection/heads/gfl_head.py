@@ -1,0 +1,179 @@
+"""The head of the PP-LCNet paper's own detection table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmdet.registry import MODELS
+from mmdet.structures.bbox import bbox_overlaps
+from mmdet.utils import reduce_mean
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from ...backbones.layers import Config
+from ..structures import GroundTruth
+from .base import PicoDetBaseHead, flatten_levels
+
+# Targets of the distributions stay this far below reg_max, so that their right bin always exists (picodet.md §4).
+DFL_MARGIN = 0.1
+
+
+@MODELS.register_module()
+class PicoDetGFLHead(PicoDetBaseHead):
+    """GFL-style PicoDet head of summer 2021: one 1x1 predictor for classes and boxes per level, QFL, DFL and GIoU.
+
+    What differs from mmdet's ``GFLHead``: per-level depthwise 5x5 towers with BN instead of shared 3x3 ones with GN,
+    1x1 predictors, points in the middle of their cells, no learnable scale, and an assignment and losses that run once
+    over the whole batch instead of once per image and level. Source: PaddleDetection's ``pico_head.py`` before
+    18 October 2021 (picodet.md §4 and §5).
+
+    Args:
+        num_classes: Number of classes.
+        in_channels: Channels of every level, and of the towers.
+        num_convs: Pairs of depthwise and pointwise convolutions in a tower.
+        kernel_size: Side of the depthwise kernels.
+        strides: Strides of the levels in input pixels.
+        reg_max: Distances are expectations over 0 … ``reg_max`` strides.
+        norm_cfg: mm config of the norms.
+        act_cfg: mm config of the activations.
+        loss_qfl: Quality focal loss on the class logits.
+        loss_bbox: Loss on the boxes of the positives, in strides.
+        loss_dfl: Distribution focal loss on their distances.
+        train_cfg: Has the ``assigner``.
+        test_cfg: As in :class:`PicoDetBaseHead`.
+        init_cfg: mm config of the initialisation. By default normal with a deviation of 0.01, and biases of the
+            predictor that give every class a prior of 0.01.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        num_convs: int = 2,
+        kernel_size: int = 5,
+        strides: Sequence[int] = (8, 16, 32),
+        reg_max: int = 7,
+        norm_cfg: Config = dict(type='BN'),
+        act_cfg: Config = dict(type='LeakyReLU', negative_slope=0.1),
+        loss_qfl: Config = dict(type='QualityFocalLoss', beta=2.0, loss_weight=1.0),
+        loss_bbox: Config = dict(type='GIoULoss', loss_weight=2.0, eps=1e-10),
+        loss_dfl: Config = dict(type='DistributionFocalLoss', loss_weight=0.25),
+        train_cfg: Config | None = None,
+        test_cfg: Config | None = None,
+        init_cfg: dict | list[dict] | None = [
+            dict(
+                type='Normal',
+                layer='Conv2d',
+                std=0.01,
+                override=dict(type='Normal', name='predictors', std=0.01, bias_prob=0.01),
+            ),
+            dict(type='Constant', layer=['_BatchNorm', 'GroupNorm'], val=1, bias=0),
+        ],
+    ) -> None:
+        super().__init__(
+            num_classes=num_classes,
+            in_channels=in_channels,
+            num_convs=num_convs,
+            kernel_size=kernel_size,
+            strides=strides,
+            reg_max=reg_max,
+            clip_border=True,
+            norm_cfg=norm_cfg,
+            act_cfg=act_cfg,
+            train_cfg=train_cfg,
+            test_cfg=test_cfg,
+            init_cfg=init_cfg,
+        )
+        self.predictors = nn.ModuleList(
+            nn.Conv2d(in_channels, num_classes + self.reg_channels, 1) for _ in self.strides
+        )
+        self.loss_qfl = MODELS.build(loss_qfl)
+        self.loss_bbox = MODELS.build(loss_bbox)
+        self.loss_dfl = MODELS.build(loss_dfl)
+
+    def forward(self, feats: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Compute the logits of each level.
+
+        Args:
+            feats: The neck's levels, ``(N, in_channels, H_i, W_i)`` each.
+
+        Returns:
+            Class logits ``(N, num_classes, H_i, W_i)`` and distance logits ``(N, 4 * (reg_max + 1), H_i, W_i)``.
+        """
+        cls_logits, reg_logits = [], []
+        for feat, tower, predictor in zip(feats, self.towers, self.predictors, strict=True):
+            cls_logit, reg_logit = predictor(tower(feat)).split((self.num_classes, self.reg_channels), 1)
+            cls_logits.append(cls_logit)
+            reg_logits.append(reg_logit)
+        return cls_logits, reg_logits
+
+    def scores_and_boxes_by_feat(self, *outputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        cls_logits, reg_logits = outputs
+        points = self.get_points(cls_logits)
+        boxes = self.decode(flatten_levels(reg_logits), points) * points.strides
+        return flatten_levels(cls_logits).sigmoid(), boxes
+
+    def loss_by_feat(
+        self,
+        cls_logits: Sequence[Tensor],
+        reg_logits: Sequence[Tensor],
+        batch_gt_instances: Sequence[InstanceData],
+        batch_img_metas: Sequence[dict],
+        batch_gt_instances_ignore: Sequence[InstanceData] | None = None,
+    ) -> dict[str, Tensor]:
+        """Compute the three losses of a batch.
+
+        Args:
+            cls_logits: As :meth:`forward` returns them.
+            reg_logits: As :meth:`forward` returns them.
+            batch_gt_instances: For each image ``bboxes`` ``(n, 4)`` xyxy in input pixels and ``labels`` ``(n,)``.
+            batch_img_metas: Not used: points outside a smaller image of a padded batch are negatives like any other.
+            batch_gt_instances_ignore: Not used: the original drops crowd boxes (picodet.md §7).
+
+        Returns:
+            ``loss_qfl``, ``loss_bbox`` and ``loss_dfl``, scalars.
+        """
+        points = self.get_points(cls_logits)
+        gt = GroundTruth.from_instances(batch_gt_instances)
+        # In fp32 also under autocast: the losses subtract nearly equal numbers.
+        cls_logit = flatten_levels(cls_logits).float()
+        reg_logit = flatten_levels(reg_logits).float()
+
+        assigned = self.assigner.assign(points, gt, num_images=len(cls_logit))
+        image, point = (assigned >= 0).nonzero(as_tuple=True)
+        matched = assigned[image, point]
+        labels = gt.labels[matched]
+        centers, strides = points.centers[point], points.strides[point]
+        pos_reg = reg_logit[image, point]
+        # Only the positives are decoded: a few hundred of the batch's tens of thousands of points.
+        pos_points = points._replace(centers=centers, strides=strides)
+        boxes = self.decode(pos_reg, pos_points)
+        targets = gt.boxes[matched] / strides
+
+        quality = bbox_overlaps(boxes.detach(), targets, is_aligned=True)
+        target_labels = assigned.new_full(assigned.shape, self.num_classes)
+        target_labels[image, point] = labels
+        target_quality = cls_logit.new_zeros(assigned.shape)
+        target_quality[image, point] = quality
+
+        # An image without positives counts as one (picodet.md §4, gen 0).
+        num_pos = (assigned >= 0).sum(1).clamp(min=1).sum().to(cls_logit)
+        weights = cls_logit.detach()[image, point].amax(1).sigmoid()
+        box_norm = reduce_mean(weights.sum()).clamp(min=1)
+        distances = torch.cat((centers / strides - targets[:, :2], targets[:, 2:] - centers / strides), 1)
+        distances = distances.clamp(0, self.reg_max - DFL_MARGIN)
+        return dict(
+            loss_qfl=self.loss_qfl(
+                cls_logit.flatten(0, 1),
+                (target_labels.flatten(), target_quality.flatten()),
+                avg_factor=reduce_mean(num_pos),
+            ),
+            loss_bbox=self.loss_bbox(boxes, targets, weight=weights, avg_factor=box_norm),
+            loss_dfl=self.loss_dfl(
+                pos_reg.reshape(-1, self.reg_max + 1),
+                distances.flatten(),
+                weight=weights[:, None].expand(-1, 4).flatten(),
+                avg_factor=4 * box_norm,
+            ),
+        )

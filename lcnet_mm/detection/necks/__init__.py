@@ -1,0 +1,5 @@
+"""Necks of the PicoDet generations."""
+
+from .pan import PAN
+
+__all__ = ['PAN']

@@ -1,0 +1,54 @@
+"""The path aggregation neck of PicoDet's first public generation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from mmdet.registry import MODELS
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+
+@MODELS.register_module()
+class PAN(BaseModule):
+    """Path aggregation by additions alone: 1x1 laterals, then a bilinear way down and a bilinear way up.
+
+    Its only parameters are the laterals, which have a bias and neither norm nor activation. Source: PaddleDetection's
+    ``necks/pan.py`` of summer 2021 (picodet.md §5), the neck of the PP-LCNet paper's detection table.
+
+    Args:
+        in_channels: Channels of the inputs, finest level first.
+        out_channels: Channels of every output.
+        init_cfg: mm config of the initialisation.
+
+    Shapes:
+        A tuple of ``(N, in_channels[i], H_i, W_i)`` to a tuple of ``(N, out_channels, H_i, W_i)``.
+
+    Raises:
+        ValueError: the number of inputs is not that of ``in_channels``.
+    """
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        out_channels: int,
+        init_cfg: dict | list[dict] | None = dict(type='Xavier', layer='Conv2d', distribution='uniform'),
+    ) -> None:
+        super().__init__(init_cfg)
+        self.laterals = nn.ModuleList(nn.Conv2d(channels, out_channels, 1) for channels in in_channels)
+
+    def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        if len(inputs) != len(self.laterals):
+            raise ValueError(f'PAN has in_channels for {len(self.laterals)} inputs, got {len(inputs)}')
+        levels = [lateral(x) for lateral, x in zip(self.laterals, inputs, strict=True)]
+        for fine in range(len(levels) - 2, -1, -1):
+            levels[fine] = levels[fine] + resize_like(levels[fine + 1], levels[fine])
+        for coarse in range(1, len(levels)):
+            levels[coarse] = levels[coarse] + resize_like(levels[coarse - 1], levels[coarse])
+        return tuple(levels)
+
+
+def resize_like(x: Tensor, other: Tensor) -> Tensor:
+    """Resize bilinearly to another map's size; at a factor of one half this is the mean of 2x2 pixels."""
+    return F.interpolate(x, size=other.shape[-2:], mode='bilinear', align_corners=False)

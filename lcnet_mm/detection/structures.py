@@ -1,0 +1,49 @@
+"""What heads and assigners exchange: the points of the levels and the boxes of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+
+class Points(NamedTuple):
+    """The points of all levels, finest level first.
+
+    Attributes:
+        centers: ``(P, 2)`` x and y in input pixels.
+        strides: ``(P, 1)`` in input pixels.
+        level_sizes: Number of points of each level; they add up to P.
+    """
+
+    centers: Tensor
+    strides: Tensor
+    level_sizes: list[int]
+
+
+class GroundTruth(NamedTuple):
+    """The boxes of a whole batch in one list.
+
+    Attributes:
+        boxes: ``(T, 4)`` xyxy in input pixels.
+        labels: ``(T,)`` class indices.
+        image_index: ``(T,)`` the image that a box belongs to.
+    """
+
+    boxes: Tensor
+    labels: Tensor
+    image_index: Tensor
+
+    @classmethod
+    def from_instances(cls, instances: Sequence[InstanceData]) -> GroundTruth:
+        """Concatenate the instances of the images of a batch."""
+        counts = torch.tensor([len(one.labels) for one in instances])
+        labels = torch.cat([one.labels for one in instances])
+        return cls(
+            torch.cat([one.bboxes for one in instances]),
+            labels,
+            torch.repeat_interleave(torch.arange(len(instances)), counts).to(labels.device),
+        )

@@ -1,0 +1,210 @@
+"""The data augmentation of PaddleDetection's PicoDet readers, as it was when the published models were trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from mmcv.transforms.utils import cache_randomness
+from mmdet.registry import TRANSFORMS
+from mmdet.structures.bbox import HorizontalBoxes, autocast_box_type
+from mmengine.registry import FUNCTIONS
+
+LUMA = np.array([0.299, 0.587, 0.114])
+# PaddleDetection's own RGB to YIQ and back; the two are not exactly inverse, which is part of the recipe.
+RGB_TO_YIQ = np.array([LUMA, [0.596, -0.274, -0.321], [0.211, -0.523, 0.311]])
+YIQ_TO_RGB = np.array([[1.0, 0.956, 0.621], [1.0, -0.272, -0.647], [1.0, -1.107, 1.705]])
+
+INTERPOLATIONS = (cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_AREA, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
+
+
+@TRANSFORMS.register_module()
+class PaddleDistort(BaseTransform):
+    """Colour distortion in random order: brightness, contrast, saturation and hue, each with probability ``prob``.
+
+    It does what the original did, not what its names say (picodet.md §7): brightness adds U(0.5, 1.5) grey levels,
+    contrast multiplies all channels by U(0.5, 1.5), saturation blends with the luma by U(0.5, 1.5), hue rotates by
+    U(-18, 18) times pi, which is any hue. Nothing is clipped. All four are affine maps of a pixel's colour, so they are
+    multiplied into one matrix that is applied once.
+
+    Required keys: ``img`` (BGR, as mmcv loads it). Modified keys: ``img`` (float32).
+
+    Args:
+        prob: Probability of each of the four.
+    """
+
+    def __init__(self, prob: float = 0.5) -> None:
+        if not 0 <= prob <= 1:
+            raise ValueError(f'prob must be within 0 and 1, got {prob!r}')
+        self.prob = prob
+
+    @cache_randomness
+    def draw_matrix(self) -> np.ndarray:
+        """Draw the affine map of an RGB pixel, ``(3, 4)`` with the constant in the last column."""
+        matrix = np.eye(4)
+        for operation in np.random.permutation(4):
+            if np.random.rand() >= self.prob:
+                continue
+            step = np.eye(4)
+            if operation == 0:
+                step[:3, 3] = np.random.uniform(0.5, 1.5)
+            elif operation == 1:
+                step[:3, :3] *= np.random.uniform(0.5, 1.5)
+            elif operation == 2:
+                factor = np.random.uniform(0.5, 1.5)
+                step[:3, :3] = factor * np.eye(3) + (1 - factor) * LUMA
+            else:
+                angle = np.random.uniform(-18, 18) * np.pi
+                cos, sin = np.cos(angle), np.sin(angle)
+                rotation = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
+                step[:3, :3] = YIQ_TO_RGB @ rotation @ RGB_TO_YIQ
+            matrix = step @ matrix
+        return matrix[:3]
+
+    def transform(self, results: dict) -> dict:
+        matrix = self.draw_matrix()
+        # The matrix is for RGB, the picture is BGR: both its rows and its colour columns are reversed.
+        bgr_matrix = matrix[::-1][:, [2, 1, 0, 3]]
+        results['img'] = cv2.transform(results['img'].astype(np.float32), bgr_matrix)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{self.__class__.__name__}(prob={self.prob})'
+
+
+@TRANSFORMS.register_module()
+class PaddleRandomCrop(BaseTransform):
+    """Random crop that keeps at least one box centre and overlaps enough with at least one box.
+
+    The thresholds, and not cropping at all, are tried in random order; the first that finds a crop within
+    ``max_tries`` wins. mmdet's ``MinIoURandomCrop`` wants *every* box over the threshold and draws both sides on their
+    own; here one box is enough, and the sides come from a scale and an aspect ratio. Boxes whose centre lies outside
+    are dropped, the others clipped. Source: ``RandomCrop`` of PaddleDetection (picodet.md §7).
+
+    Required keys: ``img``, ``gt_bboxes``, ``gt_bboxes_labels``, ``gt_ignore_flags`` (optional). Modified keys: these and
+    ``img_shape``.
+
+    Args:
+        thresholds: Least IoU of the crop with its best box.
+        scale_range: Range of the crop's scale (square root of its share of the picture).
+        aspect_range: Range of the factor between its relative width and height.
+        max_tries: Tries per threshold.
+    """
+
+    def __init__(
+        self,
+        thresholds: Sequence[float] = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9),
+        scale_range: tuple[float, float] = (0.3, 1.0),
+        aspect_range: tuple[float, float] = (0.5, 2.0),
+        max_tries: int = 50,
+    ) -> None:
+        self.thresholds = tuple(thresholds)
+        self.scale_range = scale_range
+        self.aspect_range = aspect_range
+        self.max_tries = max_tries
+
+    @cache_randomness
+    def draw_crop(self, height: int, width: int, boxes: np.ndarray) -> tuple[int, int, int, int] | None:
+        """Draw a crop ``(left, top, right, bottom)`` in pixels for boxes ``(n, 4)`` xyxy; None leaves the picture."""
+        options: list[float | None] = [*self.thresholds, None]
+        for choice in np.random.permutation(len(options)):
+            threshold = options[choice]
+            if threshold is None:
+                return None
+            crop = self.search_crop(height, width, boxes, threshold)
+            if crop is not None:
+                return crop
+        return None
+
+    def search_crop(
+        self, height: int, width: int, boxes: np.ndarray, threshold: float
+    ) -> tuple[int, int, int, int] | None:
+        """Try ``max_tries`` crops; all are drawn and judged at once, the first good one is returned."""
+        scale = np.random.uniform(*self.scale_range, self.max_tries)
+        low = np.maximum(self.aspect_range[0], scale**2)
+        high = np.minimum(self.aspect_range[1], scale**-2)
+        root = np.sqrt(np.random.uniform(low, high))
+        heights, widths = (height * scale / root).astype(int), (width * scale * root).astype(int)
+        tops = np.floor(np.random.rand(self.max_tries) * (height - heights)).astype(int)
+        lefts = np.floor(np.random.rand(self.max_tries) * (width - widths)).astype(int)
+        crops = np.stack((lefts, tops, lefts + widths, tops + heights), 1)
+
+        overlap = np.minimum(crops[:, None, 2:], boxes[:, 2:]) - np.maximum(crops[:, None, :2], boxes[:, :2])
+        intersection = overlap.clip(0).prod(-1)
+        areas = (boxes[:, 2:] - boxes[:, :2]).prod(-1)
+        iou = intersection / np.maximum(areas + (widths * heights)[:, None] - intersection, 1e-9)
+        good = (iou.max(1) >= threshold) & centers_inside(boxes, crops).any(1)
+        return tuple(crops[good.argmax()].tolist()) if good.any() else None
+
+    @autocast_box_type()
+    def transform(self, results: dict) -> dict:
+        boxes: HorizontalBoxes = results['gt_bboxes']
+        height, width = results['img'].shape[:2]
+        # The original drops crowd boxes before: they have no say in the choice of a crop.
+        crowd = results.get('gt_ignore_flags', np.zeros(len(boxes), bool))
+        judged = boxes.numpy()[~crowd]
+        crop = self.draw_crop(height, width, judged) if len(judged) else None
+        if crop is None:
+            return results
+        left, top, right, bottom = crop
+        results['img'] = results['img'][top:bottom, left:right]
+        results['img_shape'] = results['img'].shape[:2]
+        kept = centers_inside(boxes.numpy(), np.array([crop]))[0]
+        boxes = boxes[kept]
+        boxes.translate_([-left, -top])
+        boxes.clip_(results['img_shape'])
+        results['gt_bboxes'] = boxes
+        for key in ('gt_bboxes_labels', 'gt_ignore_flags'):
+            if key in results:
+                results[key] = results[key][kept]
+        return results
+
+    def __repr__(self) -> str:
+        return (
+            f'{self.__class__.__name__}(thresholds={self.thresholds}, scale_range={self.scale_range}, '
+            f'aspect_range={self.aspect_range}, max_tries={self.max_tries})'
+        )
+
+
+def centers_inside(boxes: np.ndarray, crops: np.ndarray) -> np.ndarray:
+    """Whether the centres of boxes ``(n, 4)`` lie strictly inside crops ``(m, 4)``: ``(m, n)``."""
+    centers = (boxes[:, :2] + boxes[:, 2:]) / 2
+    return ((centers > crops[:, None, :2]) & (centers < crops[:, None, 2:])).all(-1)
+
+
+@FUNCTIONS.register_module()
+def resize_collate(batch: Sequence[dict[str, Any]], sizes: Sequence[int]) -> dict[str, Any]:
+    """Collate detection samples, squashed to one random square size by one random kernel for the whole batch.
+
+    mmdet's ``BatchSyncRandomResize`` draws one size for all ranks every ten iterations and resizes bilinearly on the
+    training device; the original draws a size and one of five OpenCV kernels for every batch of every rank, in the
+    loader. Source: ``BatchRandomResize`` (picodet.md §7). Use it as
+    ``collate_fn=dict(type='resize_collate', sizes=[256, 288, 320, 352, 384])`` of a dataloader.
+
+    Args:
+        batch: Samples of ``PackDetInputs``: ``inputs`` ``(3, H, W)`` and ``data_samples``.
+        sizes: Sides to choose from, in pixels.
+
+    Returns:
+        ``inputs`` ``(N, 3, size, size)`` in the type of the samples, and ``data_samples`` with their boxes,
+        ``img_shape`` and ``scale_factor`` adapted.
+    """
+    size = int(np.random.choice(sizes))
+    interpolation = int(np.random.choice(INTERPOLATIONS))
+    images, data_samples = [], []
+    for sample in batch:
+        image, data_sample = sample['inputs'].permute(1, 2, 0).numpy(), sample['data_samples']
+        height, width = image.shape[:2]
+        images.append(torch.from_numpy(cv2.resize(image, (size, size), interpolation=interpolation)))
+        factor = (size / width, size / height)
+        data_sample.gt_instances.bboxes.rescale_(factor)
+        previous = data_sample.metainfo.get('scale_factor', (1.0, 1.0))
+        data_sample.set_metainfo(
+            dict(img_shape=(size, size), scale_factor=(factor[0] * previous[0], factor[1] * previous[1]))
+        )
+        data_samples.append(data_sample)
+    return dict(inputs=torch.stack(images).permute(0, 3, 1, 2).contiguous(), data_samples=data_samples)
