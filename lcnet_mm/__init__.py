@@ -5,11 +5,10 @@ mm config that says ``custom_imports = dict(imports=['lcnet_mm'])``. The registr
 where one of them is missing (an inference-only machine), the package still imports, without backbones.
 """
 
-from importlib.util import find_spec
-
+from ._optional import installed
 from .version import __version__
 
-if all(find_spec(name) is not None for name in ('torch', 'mmengine', 'mmcv')):
+if all(map(installed, ('torch', 'mmengine', 'mmcv'))):
     from . import checkpoint, hooks
     from .backbones import MobileNetV3, PPLCNet
 

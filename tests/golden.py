@@ -60,4 +60,4 @@ def to_torch_names(state: dict[str, Tensor], prefix: str = '') -> dict[str, Tens
 
 def relative_error(actual: Tensor, expected: Tensor) -> float:
     """Largest difference relative to the largest expected value."""
-    return float((actual - expected).abs().max() / expected.abs().max())
+    return float((actual - expected).detach().abs().max() / expected.detach().abs().max())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any
 
@@ -44,14 +46,14 @@ def check_integer(name: str, value: int, low: int, high: int | None = None) -> i
 
 def check_out_indices(out_indices: int | Sequence[int]) -> tuple[int, ...]:
     """Resolve an int or negative indices to a strictly increasing tuple of stage indices, or raise."""
-    given = (out_indices,) if isinstance(out_indices, Integral) else out_indices
+    given: Any = (out_indices,) if isinstance(out_indices, Integral) else out_indices
     if isinstance(given, str) or not isinstance(given, Sequence) or len(given) == 0:
         raise TypeError(f'out_indices must be an int or a non-empty sequence of ints, got {out_indices!r}')
     resolved = []
     for index in given:
         index = check_integer('out_indices', index, -NUM_STAGES, NUM_STAGES - 1)
         resolved.append(index % NUM_STAGES)
-    if any(a >= b for a, b in zip(resolved, resolved[1:], strict=False)):
+    if any(a >= b for a, b in pairwise(resolved)):
         raise ValueError(f'out_indices must be strictly increasing, got {out_indices!r}')
     return tuple(resolved)
 
@@ -160,7 +162,7 @@ class StagedBackbone(BaseModule):
             return module(x)
         blocks = module if isinstance(module, nn.Sequential) else [module]
         for block in blocks:
-            x = checkpoint(block, x, use_reentrant=False, context_fn=lambda block=block: recompute_contexts(block))
+            x = checkpoint(block, x, use_reentrant=False, context_fn=partial(recompute_contexts, block))
         return x
 
     def train(self, mode: bool = True) -> StagedBackbone:

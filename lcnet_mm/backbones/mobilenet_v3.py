@@ -204,7 +204,7 @@ class MobileNetV3(StagedBackbone):
         for members in split_stages(BLOCKS[arch]):
             if self.complete:
                 break
-            layers: list[nn.Module] = []
+            layers: list[InvertedResidual] = []
             for block in members:
                 stride, dilation = strides.take(block.stride)
                 layers.append(

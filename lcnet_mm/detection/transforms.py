@@ -85,8 +85,8 @@ class PaddleRandomCrop(BaseTransform):
     own; here one box is enough, and the sides come from a scale and an aspect ratio. Boxes whose centre lies outside
     are dropped, the others clipped. Source: ``RandomCrop`` of PaddleDetection (picodet.md §7).
 
-    Required keys: ``img``, ``gt_bboxes``, ``gt_bboxes_labels``, ``gt_ignore_flags`` (optional). Modified keys: these and
-    ``img_shape``.
+    Required keys: ``img``, ``gt_bboxes``, ``gt_bboxes_labels``, optionally ``gt_ignore_flags``. Modified keys: these
+    and ``img_shape``.
 
     Args:
         thresholds: Least IoU of the crop with its best box.
@@ -145,7 +145,7 @@ class PaddleRandomCrop(BaseTransform):
         boxes: HorizontalBoxes = results['gt_bboxes']
         height, width = results['img'].shape[:2]
         # The original drops crowd boxes before: they have no say in the choice of a crop.
-        crowd = results.get('gt_ignore_flags', np.zeros(len(boxes), bool))
+        crowd = np.asarray(results.get('gt_ignore_flags', np.zeros(len(boxes))), dtype=bool)
         judged = boxes.numpy()[~crowd]
         crop = self.draw_crop(height, width, judged) if len(judged) else None
         if crop is None:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+
 from lcnet_mm.detection import BatchATSSAssigner
 from lcnet_mm.detection.structures import GroundTruth, Points
 

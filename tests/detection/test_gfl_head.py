@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from lcnet_mm.detection import PicoDetGFLHead
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
+
+from lcnet_mm.detection import PicoDetGFLHead
 
 SIZES = ((8, 10), (4, 5), (2, 3))
 NUM_CLASSES = 3
@@ -90,9 +91,7 @@ def reference_losses(head, cls_logits, reg_logits, instances) -> dict[str, float
                     0, min(pred[3], goal[3]) - max(pred[1], goal[1])
                 )
                 union = (pred[2] - pred[0]) * (pred[3] - pred[1]) + (goal[2] - goal[0]) * (goal[3] - goal[1]) - inter
-                hull = (max(pred[2], goal[2]) - min(pred[0], goal[0])) * (
-                    max(pred[3], goal[3]) - min(pred[1], goal[1])
-                )
+                hull = (max(pred[2], goal[2]) - min(pred[0], goal[0])) * (max(pred[3], goal[3]) - min(pred[1], goal[1]))
                 target[int(gt.labels[gt_index])] = inter / union
                 weight = p.max()
                 norm += weight

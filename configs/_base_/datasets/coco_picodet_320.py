@@ -1,5 +1,5 @@
-# COCO as PicoDet's readers feed it, 320x320. Source: PaddleDetection's picodet_320_reader.yml of 6 September 2021
-# (its 27 August version had no multi-scale) and CocoDataset; every transform's docstring says how it differs from mmdet's.
+# COCO as PicoDet's readers feed it, 320x320. Source: PaddleDetection's picodet_320_reader.yml of 6 September 2021 (its
+# 27 August version had no multi-scale). Each transform's docstring says how it differs from mmdet's.
 dataset_type = 'CocoDataset'
 data_root = 'data/coco/'
 

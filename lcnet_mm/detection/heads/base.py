@@ -53,7 +53,7 @@ class PicoDetBaseHead(BaseDenseHead):
         norm_cfg: Config,
         act_cfg: Config,
         train_cfg: Config | None,
-        test_cfg: Config | None,
+        test_cfg: ConfigDict | None,
         init_cfg: dict | list[dict] | None,
     ) -> None:
         super().__init__(init_cfg)
@@ -140,6 +140,7 @@ class PicoDetBaseHead(BaseDenseHead):
             For each image ``bboxes`` ``(n, 4)`` xyxy, ``scores`` ``(n,)`` and ``labels`` ``(n,)``.
         """
         cfg = self.test_cfg if cfg is None else cfg
+        assert cfg is not None, 'prediction needs a test_cfg'
         level_sizes = [level.shape[-2:].numel() for level in outputs[0]]
         batch_scores, batch_boxes = self.scores_and_boxes_by_feat(*outputs)
         results = []

@@ -8,6 +8,7 @@ import torch
 from mmdet.registry import MODELS
 from mmdet.structures.bbox import bbox_overlaps
 from mmdet.utils import reduce_mean
+from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
@@ -60,7 +61,7 @@ class PicoDetGFLHead(PicoDetBaseHead):
         loss_bbox: Config = dict(type='GIoULoss', loss_weight=2.0, eps=1e-10),
         loss_dfl: Config = dict(type='DistributionFocalLoss', loss_weight=0.25),
         train_cfg: Config | None = None,
-        test_cfg: Config | None = None,
+        test_cfg: ConfigDict | None = None,
         init_cfg: dict | list[dict] | None = [
             dict(
                 type='Normal',
@@ -134,6 +135,7 @@ class PicoDetGFLHead(PicoDetBaseHead):
         Returns:
             ``loss_qfl``, ``loss_bbox`` and ``loss_dfl``, scalars.
         """
+        assert self.assigner is not None, 'training needs a train_cfg with an assigner'
         points = self.get_points(cls_logits)
         gt = GroundTruth.from_instances(batch_gt_instances)
         # In fp32 also under autocast: the losses subtract nearly equal numbers.

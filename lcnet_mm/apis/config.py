@@ -1,0 +1,144 @@
+"""Reading configs, and checking that what they name exists before anything is built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import init_default_scope
+
+from ..datasets.annotations import AnnotationError, read_categories
+from ..errors import UserError, as_user_error
+
+SPLITS = {'train': 'train_dataloader', 'val': 'val_dataloader', 'test': 'test_dataloader'}
+
+
+def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
+    """Read a config with its overrides and make its scope the current one.
+
+    Args:
+        path: The config file.
+        options: Overrides, ``{'model.backbone.widen_factor': 0.5}``.
+
+    Raises:
+        UserError: the file does not exist, is not a valid config, or imports what is not installed.
+    """
+    if not Path(path).is_file():
+        raise UserError(f'config {path} does not exist')
+    with as_user_error(f'config {path} cannot be read', Exception):
+        cfg = Config.fromfile(path)
+        if options:
+            cfg.merge_from_dict(options)
+    init_default_scope(cfg.get('default_scope') or 'mmengine')
+    return cfg
+
+
+def innermost_datasets(dataset: ConfigDict) -> Iterator[ConfigDict]:
+    """Yield the data sets inside wrappers such as RepeatDataset and ConcatDataset, or the data set itself."""
+    if 'datasets' in dataset:
+        for part in dataset.datasets:
+            yield from innermost_datasets(part)
+    elif 'dataset' in dataset:
+        yield from innermost_datasets(dataset.dataset)
+    else:
+        yield dataset
+
+
+def check_data(cfg: Config, splits: tuple[str, ...]) -> None:
+    """Check that the files of these splits exist and that their classes fit the model.
+
+    Args:
+        cfg: A config of any mm library.
+        splits: Some of 'train', 'val' and 'test'; a split without a dataloader is passed over.
+
+    Raises:
+        UserError: a file or folder is missing (it names where it looked), the classes differ from the annotations'
+            categories in name or order, or their number from the head's ``num_classes``.
+    """
+    for split in splits:
+        loader = cfg.get(SPLITS[split])
+        if not loader:
+            continue
+        for dataset in innermost_datasets(loader.dataset):
+            where = f'{SPLITS[split]}.dataset'
+            for path in required_paths(dataset):
+                if not path.exists():
+                    root = dataset.get('data_root') or '.'
+                    raise UserError(
+                        f'{split} data: {path.relative_to(root) if path.is_relative_to(root) else path} is missing; '
+                        f'looked in {Path(root).resolve()}. Put the data there, or set {where}.data_root'
+                    )
+            if 'ann_file' in dataset and str(dataset.ann_file).endswith('.json'):
+                check_classes(cfg, dataset, split)
+
+
+def required_paths(dataset: ConfigDict) -> Iterator[Path]:
+    """Yield the annotation file and the folders that a data set reads."""
+    root = Path(dataset.get('data_root') or '')
+    if dataset.get('ann_file'):
+        yield root / dataset.ann_file
+    for prefix in (dataset.get('data_prefix') or {}).values():
+        if prefix:
+            yield root / prefix
+
+
+def check_classes(cfg: Config, dataset: ConfigDict, split: str) -> None:
+    """Compare a COCO data set's classes with its annotation file and with the head's number of classes."""
+    ann_file = Path(dataset.get('data_root') or '') / dataset.ann_file
+    classes = dataset_classes(cfg, dataset)
+    if classes is None:
+        return
+    try:
+        names = [category['name'] for category in read_categories(ann_file)]
+    except AnnotationError as error:
+        raise UserError(f'{split} data: {error}') from error
+    unknown = [name for name in classes if name not in names]
+    if unknown:
+        raise UserError(
+            f'{split} data: {ann_file} has no category {", ".join(map(repr, unknown[:5]))}'
+            f'{" …" if len(unknown) > 5 else ""}; its categories are {shorten(names)}. Set '
+            f'{SPLITS[split]}.dataset.metainfo.classes to the names in the file'
+        )
+    in_file = [name for name in names if name in classes]
+    if in_file != list(classes):
+        # mmdet numbers the classes in the order of the file, so the labels would silently be permuted.
+        raise UserError(
+            f'{split} data: metainfo.classes are in another order than the categories of {ann_file}; '
+            f'list them as {shorten(in_file)}'
+        )
+    for head, number in head_class_numbers(cfg.model):
+        if number != len(classes):
+            raise UserError(
+                f'{split} data has {len(classes)} classes, model.{head}.num_classes is {number}; make them equal'
+            )
+
+
+def dataset_classes(cfg: Config, dataset: ConfigDict) -> tuple[str, ...] | None:
+    """The class names that a data set will have, or None if it is no detection data set."""
+    if cfg.get('default_scope') != 'mmdet':
+        return None
+    given = (dataset.get('metainfo') or {}).get('classes')
+    if given is not None:
+        if isinstance(given, str):
+            raise UserError(f'metainfo.classes must be a list or tuple of names, got the string {given!r}; add a comma')
+        return tuple(given)
+    from mmdet.registry import DATASETS
+
+    dataset_class = DATASETS.get(dataset.type)
+    return tuple(dataset_class.METAINFO['classes']) if dataset_class is not None else None
+
+
+def head_class_numbers(model: ConfigDict, prefix: str = '') -> Iterator[tuple[str, int]]:
+    """Yield the place and the value of each ``num_classes`` of the heads in a model's config."""
+    for name, part in model.items():
+        if isinstance(part, dict) and name.endswith('head') and name != 'rpn_head':
+            if 'num_classes' in part:
+                yield f'{prefix}{name}', part['num_classes']
+            yield from head_class_numbers(part, f'{prefix}{name}.')
+
+
+def shorten(names: list[str], count: int = 10) -> str:
+    """Name the first few of a list."""
+    return ', '.join(map(repr, names[:count])) + (f' … ({len(names)} in all)' if len(names) > count else '')

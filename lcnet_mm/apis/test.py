@@ -1,0 +1,61 @@
+"""Evaluating a checkpoint with the metrics of its config."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.evaluator import DumpResults
+
+from ..errors import UserError
+from .train import build_runner, use_available_device
+from .weights import load_weights
+
+
+def test(
+    cfg: Config,
+    checkpoint: str | Path,
+    *,
+    work_dir: str | Path,
+    out: str | Path | None = None,
+    show_dir: str | Path | None = None,
+    launcher: str = 'none',
+) -> dict[str, Any]:
+    """Evaluate a checkpoint on the test split.
+
+    Args:
+        cfg: The config that it was trained with.
+        checkpoint: The checkpoint; every tensor must fit.
+        work_dir: Folder of the logs.
+        out: Where to write all predictions, ``.pkl``.
+        show_dir: Folder, inside ``work_dir/TIMESTAMP``, for pictures with the predictions.
+        launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
+
+    Returns:
+        The metrics by name.
+
+    Raises:
+        UserError: the data, the config or the checkpoint is wrong.
+    """
+    cfg.work_dir = str(work_dir)
+    cfg.resume = False
+    cfg.load_from = None
+    use_available_device(cfg, launcher)
+    if out is not None and Path(out).suffix not in ('.pkl', '.pickle'):
+        raise UserError(f'--out {out} must end with .pkl or .pickle')
+    if show_dir is not None:
+        hook = cfg.default_hooks.get('visualization')
+        if hook is None:
+            raise UserError('--show-dir needs a config with default_hooks.visualization')
+        hook.draw = True
+        hook.test_out_dir = str(show_dir)
+    runner = build_runner(cfg, ('test',))
+    load_weights(runner.model, checkpoint)
+    if out is not None:
+        runner.test_evaluator.metrics.append(DumpResults(out_file_path=str(out)))
+    return runner.test()
+
+
+# The name is the field's; pytest must not collect it where it is imported.
+test.__test__ = False  # type: ignore[attr-defined]

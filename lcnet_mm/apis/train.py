@@ -1,0 +1,126 @@
+"""Training a config of any mm library."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from ..errors import UserError, as_user_error
+from .config import check_data
+from .weights import read_checkpoint
+
+LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+
+# What mmengine raises while it builds from a config: a config that cannot be built is the user's to mend.
+BUILD_ERRORS = (KeyError, TypeError, ValueError, AttributeError, AssertionError, ImportError, OSError, RuntimeError)
+
+
+def default_work_dir(config: str | Path) -> str:
+    """``work_dirs/NAME`` for a config ``…/NAME.py``, as in the mm tools."""
+    return str(Path('work_dirs') / Path(config).stem)
+
+
+def use_available_device(cfg: Config, launcher: str) -> None:
+    """Let several processes train on CPUs: gloo instead of nccl, and no device ids for the model wrapper."""
+    cfg.launcher = launcher
+    if launcher == 'none' or torch.cuda.is_available():
+        return
+    if launcher != 'pytorch':
+        raise UserError(f'launcher {launcher} needs GPUs, and none is visible; use --launcher pytorch on CPUs')
+    if 'RANK' not in os.environ:
+        raise UserError('launcher pytorch needs the environment that torchrun sets; start with tools/dist_train.sh')
+    if not torch.distributed.is_initialized():
+        # mmengine would call torch.cuda.set_device; it leaves an initialised group as it is.
+        torch.distributed.init_process_group('gloo')
+    cfg.setdefault('model_wrapper_cfg', dict(type='MMDistributedDataParallel', broadcast_buffers=False))
+
+
+def enable_amp(cfg: Config) -> None:
+    """Train under automatic mixed precision: float16 with loss scaling on GPUs, bfloat16 on CPUs."""
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    if torch.cuda.is_available():
+        cfg.optim_wrapper.loss_scale = 'dynamic'
+    else:
+        cfg.optim_wrapper.dtype = 'bfloat16'
+
+
+def build_runner(cfg: Config, splits: Sequence[str]) -> Runner:
+    """Check the data of these splits and build the runner.
+
+    Raises:
+        UserError: a file is missing or the config cannot be built.
+    """
+    check_data(cfg, tuple(splits))
+    with as_user_error('the config cannot be built', *BUILD_ERRORS):
+        return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+def train(
+    cfg: Config,
+    *,
+    work_dir: str | Path,
+    resume: str | None = None,
+    amp: bool = False,
+    auto_scale_lr: bool = False,
+    launcher: str = 'none',
+) -> Runner:
+    """Train a config, and validate it as the config says.
+
+    Args:
+        cfg: The config, as :func:`~lcnet_mm.apis.config.load_config` returns it.
+        work_dir: Folder of the logs and checkpoints.
+        resume: 'auto' to go on from the newest checkpoint of ``work_dir`` (or to start if there is none), or a
+            checkpoint.
+        amp: Whether to use mixed precision.
+        auto_scale_lr: Whether to scale the learning rate by the total batch size although the config does not.
+        launcher: One of :data:`LAUNCHERS`.
+
+    Returns:
+        The runner after training.
+
+    Raises:
+        UserError: the data or the config is wrong, or the checkpoint to resume from cannot be read.
+    """
+    cfg.work_dir = str(work_dir)
+    use_available_device(cfg, launcher)
+    if amp:
+        enable_amp(cfg)
+    if auto_scale_lr:
+        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+            raise UserError('auto_scale_lr needs a config with auto_scale_lr.base_batch_size')
+        cfg.auto_scale_lr.enable = True
+    if resume is not None:
+        cfg.resume = True
+        cfg.load_from = newest_checkpoint(work_dir) if resume == 'auto' else resume
+        if cfg.load_from is None:
+            cfg.resume = False
+        else:
+            read_checkpoint(cfg.load_from)
+    runner = build_runner(cfg, ('train', 'val'))
+    with as_user_error('the training data cannot be loaded', *BUILD_ERRORS):
+        runner._train_loop = runner.build_train_loop(runner._train_loop)
+    runner.train()
+    return runner
+
+
+def newest_checkpoint(work_dir: str | Path) -> str | None:
+    """The checkpoint that ``work_dir/last_checkpoint`` names, or None before the first one was written.
+
+    Raises:
+        UserError: the file names a checkpoint that does not exist.
+    """
+    pointer = Path(work_dir) / 'last_checkpoint'
+    if not pointer.is_file():
+        return None
+    # A work dir that was moved or copied keeps its checkpoints beside the pointer.
+    named = Path(pointer.read_text().strip())
+    for path in (named, Path(work_dir) / named.name):
+        if path.is_file():
+            return str(path)
+    raise UserError(f'{pointer} names {named}, which does not exist; name a checkpoint with --resume FILE')

@@ -1,0 +1,19 @@
+"""What all tests share."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[1]
+torch.set_num_threads(2)
+
+
+@pytest.fixture(scope='session')
+def digits(tmp_path_factory) -> Path:
+    """A tiny digits data set in COCO's layout: 12 training and 4 validation pictures."""
+    from lcnet_mm.datasets import make_digits_dataset
+
+    folder = tmp_path_factory.mktemp('data') / 'digits'
+    make_digits_dataset(folder, num_train=12, num_val=4, progress=False)
+    return folder

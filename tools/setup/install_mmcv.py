@@ -1,0 +1,92 @@
+"""Install mmcv with its compiled operators, built against the torch that is installed.
+
+The package index has no wheel of mmcv, and in pip's isolated builds its setup finds no torch and silently leaves the
+operators out, after which mmdet cannot be imported.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+LOG = Path(sys.prefix) / 'install_mmcv.log'
+HEARTBEAT_SECONDS = 60
+# The cheapest use of a compiled operator: it fails if they were left out or built against another torch.
+VERIFY = (
+    'import torch; from mmcv.ops import nms; '
+    'assert len(nms(torch.tensor([[0.0, 0, 4, 4], [0, 0, 4, 4]]), torch.tensor([0.9, 0.8]), 0.5)[1]) == 1'
+)
+
+
+def find_nvcc() -> str | None:
+    """The version of the CUDA compiler, as ``12.8``, or None without one."""
+    home = os.environ.get('CUDA_HOME') or os.environ.get('CUDA_PATH')
+    nvcc = shutil.which(str(Path(home) / 'bin' / 'nvcc')) if home else shutil.which('nvcc')
+    if nvcc is None:
+        return None
+    found = re.search(r'release (\d+\.\d+)', subprocess.run([nvcc, '--version'], capture_output=True, text=True).stdout)
+    return found.group(1) if found else None
+
+
+def build_environment() -> dict[str, str]:
+    """The environment of the build: the GPU is hidden where its operators cannot be compiled."""
+    environment = {**os.environ, 'MMCV_WITH_OPS': '1'}
+    environment.pop('FORCE_CUDA', None)
+    if not torch.cuda.is_available():
+        return environment
+    nvcc, needed = find_nvcc(), torch.version.cuda
+    if nvcc is None or needed is None or nvcc.split('.')[0] != needed.split('.')[0]:
+        print(
+            f'A GPU is here, but {f"nvcc {nvcc}" if nvcc else "no nvcc"}, and torch needs CUDA {needed}: mmcv gets its '
+            'CPU operators only. Training runs on the GPU; NMS of tensors on the GPU does not, so evaluate and predict '
+            f'on the CPU (CUDA_VISIBLE_DEVICES=), or install the CUDA toolkit {needed} and run make setup again.'
+        )
+        environment['CUDA_VISIBLE_DEVICES'] = ''
+    return environment
+
+
+def verified() -> bool:
+    """Whether the operators of the installed mmcv work with the installed torch."""
+    return subprocess.run([sys.executable, '-c', VERIFY], capture_output=True, check=False).returncode == 0
+
+
+def pip_install(requirements: str, *options: str) -> bool:
+    """Run pip, its output in :data:`LOG`, and say once a minute that it is still at work."""
+    command = [sys.executable, '-m', 'pip', 'install', '--no-build-isolation', '--disable-pip-version-check']
+    start = time.monotonic()
+    with LOG.open('w') as log:
+        process = subprocess.Popen(
+            [*command, *options, '-r', requirements], stdout=log, stderr=subprocess.STDOUT, env=build_environment()
+        )
+        while True:
+            try:
+                return process.wait(HEARTBEAT_SECONDS) == 0
+            except subprocess.TimeoutExpired:
+                print(f'  compiling mmcv, {(time.monotonic() - start) / 60:.0f} min', flush=True)
+            except BaseException:
+                process.kill()
+                raise
+
+
+def main() -> None:
+    requirements = sys.argv[1]
+    print('Installing mmcv: it is compiled once, about 11 minutes on 2 cores; later set-ups take it from the cache.')
+    installed = pip_install(requirements)
+    # A wheel from pip's cache may have been built without operators or against another torch.
+    if installed and not verified():
+        print('The mmcv in the cache does not fit this torch: compiling it anew, about 11 minutes on 2 cores.')
+        installed = pip_install(requirements, '--force-reinstall', '--no-deps', '--no-cache-dir')
+    if not installed or not verified():
+        sys.exit(f'error: mmcv could not be built; the end of {LOG} says why. Mend it and run make setup again')
+    LOG.unlink()
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,61 @@
+"""Say before a long set-up what would make it fail; an old Python comes far enough to hear that it is old."""
+
+import ctypes.util
+import os
+import shutil
+import sys
+
+PYTHON = (3, 11)
+FREE_GB = 15
+# Shared libraries that opencv-python opens and a slim machine lacks, with the Debian packages that have them.
+LIBRARIES = {'GL': 'libgl1', 'glib-2.0': 'libglib2.0-0', 'gthread-2.0': 'libglib2.0-0'}
+
+
+def find_problems(target):
+    """List what is wrong, a line each.
+
+    Args:
+        target: Folder of the virtual environment; it need not exist.
+    """
+    problems = []
+    if sys.version_info[:2] != PYTHON:
+        problems.append(
+            'Python %d.%d is needed (the pinned packages are tested together on it), %s is %d.%d; '
+            'run: make setup PYTHON=python%d.%d' % (PYTHON + (sys.executable,) + tuple(sys.version_info[:2]) + PYTHON)
+        )
+        # The checks below use a standard library that an old Python may not have.
+        return problems
+    try:
+        import ensurepip
+        import venv
+
+        assert ensurepip and venv
+    except ImportError:
+        problems.append('Python has no venv module; on Debian and Ubuntu: apt-get install python3-venv')
+    if shutil.which(os.environ.get('CXX', 'c++')) is None and shutil.which('g++') is None:
+        problems.append(
+            'no C++ compiler was found, and mmcv must be compiled; on Debian and Ubuntu: apt-get install g++'
+        )
+    missing = sorted({package for name, package in LIBRARIES.items() if ctypes.util.find_library(name) is None})
+    if missing:
+        problems.append(
+            'OpenCV needs shared libraries that are missing; on Debian and Ubuntu: apt-get install ' + ' '.join(missing)
+        )
+    folder = os.path.abspath(target)
+    while not os.path.exists(folder):
+        folder = os.path.dirname(folder)
+    free = shutil.disk_usage(folder).free / 1e9
+    if not os.path.exists(target) and free < FREE_GB:
+        problems.append('%s has %.1f GB free, the set-up needs %d GB; free some or set VENV' % (folder, free, FREE_GB))
+    return problems
+
+
+def main():
+    problems = find_problems(sys.argv[1] if len(sys.argv) > 1 else '.venv')
+    for problem in problems:
+        sys.stderr.write('error: %s\n' % problem)
+    sys.exit(1 if problems else 0)
+
+
+if __name__ == '__main__':
+    main()
