@@ -18,6 +18,7 @@ from .apis import load_config, predict, read_checkpoint, test, train
 from .apis.predict import find_images, read_image
 from .apis.train import newest_checkpoint
 from .datasets.digits import make_digits_dataset
+from .errors import as_user_error
 
 CONFIG = 'configs/demo/lcnet_0.5x_digits.py'
 NUM_PICTURES = 12
@@ -58,7 +59,8 @@ def run_demo(demo: Demo) -> dict[str, Any]:
         UserError: the data folder holds something else, or a checkpoint cannot be read.
     """
     print(f'1/4 data: {demo.data_dir}')
-    make_digits_dataset(demo.data_dir)
+    with as_user_error('the demo data cannot be made', OSError):
+        make_digits_dataset(demo.data_dir)
 
     cfg = demo.load()
     epochs = cfg.train_cfg.max_epochs

@@ -1,0 +1,1 @@
+"""Measuring time: interleaved rounds, medians, and what was measured on which CPU."""

@@ -1,0 +1,126 @@
+"""Where the time of a detector's training step goes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+import torch
+from mmdet.models.utils import unpack_gt_instances
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import MODELS
+from mmengine.runner import Runner
+
+PARTS = ('data', 'preprocess', 'forward', 'loss', 'backward', 'optimizer')
+
+
+@dataclass
+class TrainingProfile:
+    """Seconds of every step, by part.
+
+    Attributes:
+        batch_size: Pictures per step.
+        seconds: For each of :data:`PARTS` one number per step. 'data' is the loader's work in one process, which
+            worker processes do beside the others; 'loss' is assignment and losses.
+    """
+
+    batch_size: int
+    seconds: dict[str, list[float]] = field(default_factory=lambda: {part: [] for part in PARTS})
+
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Add the time spent inside to a part."""
+        start = time.perf_counter()
+        yield
+        self.seconds[part].append(time.perf_counter() - start)
+
+    def median(self, part: str) -> float:
+        """Median seconds of a part."""
+        return median(self.seconds[part])
+
+    @property
+    def step(self) -> float:
+        """Median seconds of a step without the data, which are prepared meanwhile."""
+        return median(map(sum, zip(*(self.seconds[part] for part in PARTS if part != 'data'), strict=True)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The medians as JSON types."""
+        return dict(
+            batch_size=self.batch_size,
+            steps=len(self.seconds['forward']),
+            milliseconds={part: 1e3 * self.median(part) for part in PARTS},
+            step_milliseconds=1e3 * self.step,
+            images_per_second=self.batch_size / self.step,
+            share={part: self.median(part) / self.step for part in PARTS},
+        )
+
+    def format_table(self) -> str:
+        """The medians as text."""
+        lines = [
+            f'{part:<10}  {1e3 * self.median(part):>8.1f} ms  {self.median(part) / self.step:>6.1%}' for part in PARTS
+        ]
+        lines.append(f'{"step":<10}  {1e3 * self.step:>8.1f} ms  {self.batch_size / self.step:>6.1f} pictures/s')
+        return '\n'.join(lines)
+
+
+class TrainingBench:
+    """A single-stage detector that trains step by step on its own data.
+
+    Args:
+        cfg: The config of an mmdet single-stage detector.
+        channels_last: Whether the weights are kept in channels-last order.
+    """
+
+    def __init__(self, cfg: Config, channels_last: bool) -> None:
+        loader = {**cfg.train_dataloader, 'num_workers': 0, 'persistent_workers': False}
+        self.loader = Runner.build_dataloader(loader, seed=0)
+        torch.manual_seed(0)
+        self.model = MODELS.build(cfg.model)
+        self.model.init_weights()
+        self.model.train()
+        if channels_last:
+            self.model.to(memory_format=torch.channels_last)
+        self.optimizer = build_optim_wrapper(self.model, cfg.optim_wrapper)
+        self.profile = TrainingProfile(loader['batch_size'])
+        self.batches = iter(self.loader)
+
+    def step(self, record: bool) -> None:
+        """Train one step; its times are kept if ``record``."""
+        profile = self.profile if record else TrainingProfile(self.profile.batch_size)
+        with profile.timed('data'):
+            batch = next(self.batches, None)
+            if batch is None:
+                self.batches = iter(self.loader)
+                batch = next(self.batches)
+        with profile.timed('preprocess'):
+            data = self.model.data_preprocessor(batch, training=True)
+        with profile.timed('forward'):
+            outputs = self.model.bbox_head(self.model.extract_feat(data['inputs']))
+        with profile.timed('loss'):
+            instances, ignored, metas = unpack_gt_instances(data['data_samples'])
+            losses = self.model.bbox_head.loss_by_feat(*outputs, instances, metas, ignored)
+            loss, _ = self.model.parse_losses(losses)
+        with profile.timed('backward'):
+            loss.backward()
+        with profile.timed('optimizer'):
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+
+
+def profile_training(benches: dict[str, TrainingBench], steps: int, warmup: int = 3) -> dict[str, TrainingProfile]:
+    """Train several detectors in turn, a step each, so that a change of the machine's speed meets all alike.
+
+    Args:
+        benches: The detectors by name.
+        steps: Steps of each that count.
+        warmup: Steps of each before, which do not.
+    """
+    for index in range(warmup + steps):
+        for bench in benches.values():
+            bench.step(record=index >= warmup)
+    return {name: bench.profile for name, bench in benches.items()}
