@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.optim import build_optim_wrapper
@@ -11,6 +10,7 @@ from mmengine.registry import DATASETS, FUNCTIONS, HOOKS, MODELS
 from mmengine.visualization import Visualizer
 
 from lcnet_mm.apis import load_config
+from lcnet_mm.complexity import measure
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 ALL = sorted(path for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts)
@@ -49,34 +49,83 @@ def test_bases_are_at_most_three_deep(path):
     assert chain_length(path) <= 3
 
 
-# Parameters and multiply-adds at 320x320 that picodet.md §5 computes for the original.
-PAPER_DETECTORS = {
-    'lcnet_0.5x_coco': (0.419e6, 0.176e9),
-    'lcnet_1x_coco': (1.207e6, 0.419e9),
-    'mobilenetv3_large_0.35x_coco': (0.489e6, 0.146e9),
-    'mobilenetv3_large_0.75x_coco': (1.750e6, 0.360e9),
+# What picodet.md §5 and §9 compute for the original: parameters (thousands where only they are given) and
+# multiply-adds at the config's size in thousandths of 1e9.
+DETECTORS = {
+    'lcnet_0.5x_coco': (320, 0.419e6, 0.176),
+    'lcnet_1x_coco': (320, 1.207e6, 0.419),
+    'mobilenetv3_large_0.35x_coco': (320, 0.489e6, 0.146),
+    'mobilenetv3_large_0.75x_coco': (320, 1.750e6, 0.360),
+    'picodet_xs_320_coco': (320, 704_254, 0.331),
+    'picodet_xs_416_coco': (416, 704_254, 0.559),
+    'picodet_s_320_coco': (320, 1_186_492, 0.481),
+    'picodet_s_416_coco': (416, 1_186_492, 0.813),
+    'picodet_m_320_coco': (320, 3_465_316, 1.273),
+    'picodet_m_416_coco': (416, 3_465_316, 2.152),
+    'picodet_l_320_coco': (320, 5_804_500, 2.086),
+    'picodet_l_416_coco': (416, 5_804_500, 3.526),
+    'picodet_l_640_coco': (640, 5_804_500, 8.341),
+    'picodet_lcnet_1x_416_coco': (416, 1_830_688, 1.208),
+    'picodet_lcnet_1.5x_416_coco': (416, 3_107_664, 1.861),
+    'picodet_lcnet_1.5x_640_coco': (640, 3_499_600, 5.191),
+    'picodet_lcnet_2.5x_416_coco': (416, 7_084_720, 3.865),
+    'picodet_mobilenetv3_large_1x_416_coco': (416, 3.555e6, 1.348),
+}
+# FLOPs in 1e9 of the zoo's table, cut to two digits (picodet.md §9).
+ZOO_FLOPS = {
+    'picodet_xs_320_coco': 0.67,
+    'picodet_xs_416_coco': 1.13,
+    'picodet_s_320_coco': 0.97,
+    'picodet_s_416_coco': 1.65,
+    'picodet_m_320_coco': 2.57,
+    'picodet_m_416_coco': 4.34,
+    'picodet_l_320_coco': 4.20,
+    'picodet_l_416_coco': 7.10,
+    'picodet_l_640_coco': 16.81,
 }
 
 
-@pytest.mark.parametrize('name', PAPER_DETECTORS)
-def test_paper_detectors_have_the_original_size(name):
+@pytest.mark.parametrize('name', DETECTORS)
+def test_detectors_have_the_original_size(name):
     cfg = load_config(CONFIGS / 'picodet_like' / f'{name}.py')
-    model = MODELS.build(cfg.model).eval()
-    macs = 0
+    size, params, macs = DETECTORS[name]
+    assert cfg.test_dataloader.dataset.pipeline[1].scale == (size, size)
+    total = measure(MODELS.build(cfg.model), (3, size, size)).total
+    exact = isinstance(params, int)
+    assert total.params == params if exact else abs(total.params - params) <= 0.5e3
+    assert abs(total.macs / 1e9 - macs) <= 0.00055
+    if name in ZOO_FLOPS:
+        assert int(total.zoo_flops / 1e7) / 100 == ZOO_FLOPS[name]
 
-    def count(module, inputs, output):
-        nonlocal macs
-        macs += output.numel() * module.weight[0].numel()
 
-    for module in model.modules():
-        if isinstance(module, torch.nn.Conv2d):
-            module.register_forward_hook(count)
-    with torch.no_grad():
-        model(torch.zeros(1, 3, 320, 320), mode='tensor')
-    params, expected_macs = PAPER_DETECTORS[name]
-    # The source gives three decimals.
-    assert abs(sum(p.numel() for p in model.parameters()) - params) <= 0.5e3
-    assert abs(macs - expected_macs) <= 0.55e6
+# Rate at the original's 4 GPUs, epochs that run and epochs of the cosine (picodet.md §8).
+RECIPES = {
+    'lcnet_1x_coco': (0.4, 300),
+    'picodet_xs_320_coco': (0.32, 300),
+    'picodet_xs_416_coco': (0.28, 300),
+    'picodet_s_320_coco': (0.32, 300),
+    'picodet_s_416_coco': (0.24, 300),
+    'picodet_m_320_coco': (0.24, 300),
+    'picodet_m_416_coco': (0.24, 250),
+    'picodet_l_320_coco': (0.12, 250),
+    'picodet_l_416_coco': (0.12, 250),
+    'picodet_l_640_coco': (0.06, 200),
+    'picodet_lcnet_1x_416_coco': (0.4, 300),
+    'picodet_lcnet_1.5x_416_coco': (0.4, 300),
+    'picodet_lcnet_1.5x_640_coco': (0.2, 300),
+    'picodet_lcnet_2.5x_416_coco': (0.4, 300),
+    'picodet_mobilenetv3_large_1x_416_coco': (0.3, 180),
+}
+
+
+@pytest.mark.parametrize('name', RECIPES)
+def test_recipes_have_the_original_rate_and_length(name):
+    cfg = load_config(CONFIGS / 'picodet_like' / f'{name}.py')
+    rate, epochs = RECIPES[name]
+    scaled = cfg.optim_wrapper.optimizer.lr * 4 * cfg.train_dataloader.batch_size / cfg.auto_scale_lr.base_batch_size
+    assert cfg.auto_scale_lr.enable and scaled == pytest.approx(rate)
+    assert cfg.train_cfg.max_epochs == epochs
+    assert cfg.param_scheduler[1].T_max == 300
 
 
 def test_baseline_backbone_is_not_decayed_and_no_norm_of_ours_is():

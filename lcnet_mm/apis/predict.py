@@ -107,7 +107,7 @@ class DetectionPredictor:
         pipeline[0] = dict(type='mmdet.LoadImageFromNDArray')
         self.pipeline = Compose(pipeline)
         self.score_thr = score_thr
-        self.visualizer = VISUALIZERS.build(dict(type='DetLocalVisualizer'))
+        self.visualizer = VISUALIZERS.build(dict(type='DetLocalVisualizer', name='predict'))
         self.visualizer.dataset_meta = self.model.dataset_meta
 
     def __call__(self, image: np.ndarray) -> tuple[list[dict[str, Any]], np.ndarray]:

@@ -28,7 +28,7 @@ class _Ignored:
         pass
 
 
-# Unpickling calls whatever a file names, so only these are called; getattr is how the logger's history names its methods.
+# Unpickling calls whatever a file names, so only these are called. The logger's history names its methods by getattr.
 ALLOWED_GLOBALS = {
     ('collections', 'OrderedDict'): OrderedDict,
     ('torch._utils', '_rebuild_tensor_v2'): torch._utils._rebuild_tensor_v2,

@@ -4,19 +4,29 @@ from .._optional import require
 
 require('mmdet', 'lcnet_mm.detection', 'detection')
 
-from .assigners import BatchATSSAssigner  # noqa: E402
+from .assigners import BatchATSSAssigner, BatchSimOTAAssigner, BatchTaskAlignedAssigner  # noqa: E402
+from .detectors import PicoDet  # noqa: E402
 from .ema import CyclicEMAHook, RampedEMA  # noqa: E402
-from .heads import PicoDetGFLHead  # noqa: E402
-from .necks import PAN  # noqa: E402
+from .heads import PicoDetAlignedHead, PicoDetGFLHead, PicoDetSimOTAHead  # noqa: E402
+from .losses import ProbabilityVarifocalLoss  # noqa: E402
+from .necks import CSPPAN, LCPAN, PAN  # noqa: E402
 from .transforms import PaddleDistort, PaddleRandomCrop, resize_collate  # noqa: E402
 
 __all__ = [
+    'CSPPAN',
+    'LCPAN',
     'PAN',
     'BatchATSSAssigner',
+    'BatchSimOTAAssigner',
+    'BatchTaskAlignedAssigner',
     'CyclicEMAHook',
     'PaddleDistort',
     'PaddleRandomCrop',
+    'PicoDet',
+    'PicoDetAlignedHead',
     'PicoDetGFLHead',
+    'PicoDetSimOTAHead',
+    'ProbabilityVarifocalLoss',
     'RampedEMA',
     'resize_collate',
 ]

@@ -47,3 +47,15 @@ class GroundTruth(NamedTuple):
             labels,
             torch.repeat_interleave(torch.arange(len(instances)), counts).to(labels.device),
         )
+
+
+class Assignment(NamedTuple):
+    """Which box each point of each picture learns.
+
+    Attributes:
+        gt_index: ``(N, P)`` indices into the boxes of the batch, -1 for the background.
+        quality: ``(N, P)`` the target of the score of the box's class, 0 at the background.
+    """
+
+    gt_index: Tensor
+    quality: Tensor

@@ -62,7 +62,7 @@ def test_truncated_annotations(digits, tmp_path):
     shutil.copytree(digits, tmp_path / 'copy')
     file = tmp_path / 'copy' / 'annotations' / 'instances_train2017.json'
     file.write_bytes(file.read_bytes()[:500])
-    with pytest.raises(UserError, match='instances_train2017.json is not valid JSON'):
+    with pytest.raises(UserError, match=r'instances_train2017\.json is not valid JSON'):
         check_data(load_config(DEMO, options(tmp_path / 'copy')), ('train',))
 
 

@@ -53,7 +53,7 @@ def test_unusable_files(tmp_path, content, message):
 
 def test_missing_file(tmp_path):
     for function in (read_categories, check_coco):
-        with pytest.raises(AnnotationError, match='none.json does not exist'):
+        with pytest.raises(AnnotationError, match=r'none\.json does not exist'):
             function(tmp_path / 'none.json')
 
 

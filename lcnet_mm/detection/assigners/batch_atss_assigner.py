@@ -1,4 +1,4 @@
-"""ATSS over a whole batch, as the first public generation of PicoDet used it."""
+"""ATSS over a whole batch, as PicoDet's generations used it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from mmdet.registry import TASK_UTILS
 from mmdet.structures.bbox import bbox_overlaps
 from torch import Tensor
 
-from ..structures import GroundTruth, Points
+from ..structures import Assignment, GroundTruth, Points
+from .conflicts import resolve_among_all, resolve_among_claims
 
-# A point counts as inside a box when it is farther than this from every side, in pixels (picodet.md §4.4).
+# A point counts as inside a box when it is farther than this from every side, in pixels (picodet.md §4.1, §4.4).
 INSIDE_MARGIN = 0.01
+STRICT_INSIDE_MARGIN = 1e-9
 
 
 @TASK_UTILS.register_module()
@@ -22,19 +24,23 @@ class BatchATSSAssigner:
     candidates, and which lie inside the box, are positive. A point wanted by several boxes goes to the one with the
     largest cell IoU.
 
-    It differs from mmdet's ``ATSSAssigner`` as the original does: the deviation is the population's (ddof 0), the cells
-    have ``cell_scale`` strides. And it never builds a points x boxes matrix per image: boxes of all images stand in one
-    list, so there is no padding and no loop; only the distances take ``(T, P)`` floats. Source: PaddleDetection's
-    ``Gt2GFLTarget`` (picodet.md §4.4).
+    It never builds a points x boxes matrix per image: the boxes of all images stand in one list, so there is no padding
+    and no loop; only the distances take ``(T, P)`` floats. The defaults are PaddleDetection's ``Gt2GFLTarget`` (2021);
+    ``strict=True`` is its ``ATSSAssigner`` of PicoDet's second generation (picodet.md §4.1, §4.4). mmdet's differs from
+    both: unbiased deviation with the first one's other rules.
 
     Args:
         topk: Candidates per box and level; a smaller level gives all its points.
         cell_scale: Side of a cell in strides.
+        strict: Whether the IoU must exceed the threshold, which then has the unbiased deviation, the least distance to
+            a side is 1e-9 instead of 0.01 pixels, and a point wanted by several boxes goes to the one of all boxes of
+            the picture, wanting it or not, with the largest cell IoU.
     """
 
-    def __init__(self, topk: int = 9, cell_scale: float = 5.0) -> None:
+    def __init__(self, topk: int = 9, cell_scale: float = 5.0, strict: bool = False) -> None:
         self.topk = topk
         self.cell_scale = cell_scale
+        self.strict = strict
 
     @torch.no_grad()
     def assign(self, points: Points, gt: GroundTruth, num_images: int) -> Tensor:
@@ -54,21 +60,39 @@ class BatchATSSAssigner:
             return assigned.view(num_images, num_points)
 
         candidates = self.select_candidates(points, gt.boxes)
-        centers, half = points.centers[candidates], points.strides[candidates] * self.cell_scale / 2
         boxes = gt.boxes[:, None]
-        overlaps = bbox_overlaps(torch.cat((centers - half, centers + half), -1), boxes)[..., 0]
-        thresholds = overlaps.mean(1, keepdim=True) + overlaps.std(1, keepdim=True, correction=0)
-        to_sides = torch.cat((centers - boxes[..., :2], boxes[..., 2:] - centers), -1)
-        positive = (overlaps >= thresholds) & (to_sides.amin(-1) > INSIDE_MARGIN)
+        cells = make_cells(points, self.cell_scale)
+        overlaps = bbox_overlaps(cells[candidates], boxes)[..., 0]
+        deviations = overlaps.std(1, keepdim=True, correction=1 if self.strict else 0)
+        thresholds = overlaps.mean(1, keepdim=True) + deviations
+        centers = points.centers[candidates]
+        to_sides = torch.cat((centers - boxes[..., :2], boxes[..., 2:] - centers), -1).amin(-1)
+        if self.strict:
+            positive = (overlaps > thresholds) & (to_sides > STRICT_INSIDE_MARGIN)
+        else:
+            positive = (overlaps >= thresholds) & (to_sides > INSIDE_MARGIN)
 
         box, rank = positive.nonzero(as_tuple=True)
-        overlaps = overlaps[box, rank]
         slot = gt.image_index[box] * num_points + candidates[box, rank]
-        best = overlaps.new_zeros(assigned.shape).scatter_reduce(0, slot, overlaps, 'amax')
-        wins = overlaps == best[slot]
-        # Of equal overlaps the first box wins, whatever the order in which a device scatters.
-        first = torch.full_like(assigned, len(gt.boxes)).scatter_reduce(0, slot[wins], box[wins], 'amin')
-        return torch.where(first < len(gt.boxes), first, assigned).view(num_images, num_points)
+        if self.strict:
+            return resolve_among_all(slot, box, cells.repeat(num_images, 1), gt, num_images)
+        return resolve_among_claims(slot, box, overlaps[box, rank], len(assigned)).view(num_images, num_points)
+
+    @torch.no_grad()
+    def assign_with_quality(self, points: Points, gt: GroundTruth, scores: Tensor, boxes: Tensor) -> Assignment:
+        """Assign, and take the IoU of the predicted boxes as the quality.
+
+        Args:
+            points: The P points of an image.
+            gt: The T boxes of the batch.
+            scores: ``(N, P, num_classes)``, not looked at.
+            boxes: Predicted ``(N, P, 4)`` xyxy in input pixels.
+        """
+        assigned = self.assign(points, gt, len(boxes))
+        image, point = (assigned >= 0).nonzero(as_tuple=True)
+        quality = boxes.new_zeros(assigned.shape)
+        quality[image, point] = bbox_overlaps(boxes[image, point], gt.boxes[assigned[image, point]], is_aligned=True)
+        return Assignment(assigned, quality)
 
     def select_candidates(self, points: Points, boxes: Tensor) -> Tensor:
         """Return ``(T, K)`` indices of the nearest points of every level to the boxes' centres."""
@@ -81,3 +105,9 @@ class BatchATSSAssigner:
             selected.append(distances.topk(min(self.topk, size), largest=False).indices + start)
             start += size
         return torch.cat(selected, 1)
+
+
+def make_cells(points: Points, scale: float) -> Tensor:
+    """Squares ``(P, 4)`` xyxy of ``scale`` strides around the points, in input pixels."""
+    half = points.strides * scale / 2
+    return torch.cat((points.centers - half, points.centers + half), 1)

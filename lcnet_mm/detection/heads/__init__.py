@@ -1,6 +1,8 @@
 """Heads of the PicoDet generations."""
 
+from .aligned_head import PicoDetAlignedHead
 from .base import PicoDetBaseHead
 from .gfl_head import PicoDetGFLHead
+from .simota_head import PicoDetSimOTAHead
 
-__all__ = ['PicoDetBaseHead', 'PicoDetGFLHead']
+__all__ = ['PicoDetAlignedHead', 'PicoDetBaseHead', 'PicoDetGFLHead', 'PicoDetSimOTAHead']

@@ -3,20 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from mmdet.models.task_modules import MlvlPointGenerator
-from mmdet.registry import TASK_UTILS
+from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from ...backbones.layers import Config, DepthwiseSeparable
-from ..structures import Points
+from ..structures import GroundTruth, Points
 
 # Position of a point inside its cell, as a fraction of the stride; the same in all generations (picodet.md §0).
 CELL_OFFSET = 0.5
+
+# Targets of the distributions stay this far below reg_max, so that their right bin always exists (picodet.md §4).
+DFL_MARGIN = 0.1
+
+
+class Positives(NamedTuple):
+    """The points of a batch that a box was assigned to.
+
+    Attributes:
+        image: ``(M,)`` the picture of each.
+        point: ``(M,)`` its index among the points.
+        box: ``(M,)`` the index of its box in the batch's list.
+        points: The M points themselves.
+        targets: ``(M, 4)`` their boxes xyxy in strides of the point.
+    """
+
+    image: Tensor
+    point: Tensor
+    box: Tensor
+    points: Points
+    targets: Tensor
+
+    @classmethod
+    def from_assigned(cls, assigned: Tensor, points: Points, gt: GroundTruth) -> Positives:
+        """Collect the positives of ``(N, P)`` indices into the boxes, of which -1 means none."""
+        image, point = (assigned >= 0).nonzero(as_tuple=True)
+        box = assigned[image, point]
+        own = Points(points.centers[point], points.strides[point], [])
+        return cls(image, point, box, own, gt.boxes[box] / own.strides)
 
 
 class PicoDetBaseHead(BaseDenseHead):
@@ -35,7 +65,9 @@ class PicoDetBaseHead(BaseDenseHead):
         clip_border: Whether predicted boxes are clipped to the image before NMS.
         norm_cfg: mm config of the norms.
         act_cfg: mm config of the activations.
-        train_cfg: Has the ``assigner``.
+        loss_bbox: Loss on the boxes of the positives, in strides.
+        loss_dfl: Distribution focal loss on their distances.
+        train_cfg: Has what the generation assigns boxes with.
         test_cfg: Has ``nms_pre`` (points kept per level, by their best score), ``score_thr``, ``nms`` and
             ``max_per_img``.
         init_cfg: mm config of the initialisation.
@@ -52,6 +84,8 @@ class PicoDetBaseHead(BaseDenseHead):
         clip_border: bool,
         norm_cfg: Config,
         act_cfg: Config,
+        loss_bbox: Config,
+        loss_dfl: Config,
         train_cfg: Config | None,
         test_cfg: ConfigDict | None,
         init_cfg: dict | list[dict] | None,
@@ -64,7 +98,8 @@ class PicoDetBaseHead(BaseDenseHead):
         self.train_cfg = train_cfg
         self.test_cfg = test_cfg
         self.prior_generator = MlvlPointGenerator(self.strides, offset=CELL_OFFSET)
-        self.assigner = TASK_UTILS.build(train_cfg['assigner']) if train_cfg else None
+        self.loss_bbox = MODELS.build(loss_bbox)
+        self.loss_dfl = MODELS.build(loss_dfl)
         self.towers = nn.ModuleList(
             nn.Sequential(
                 *(
@@ -118,6 +153,35 @@ class PicoDetBaseHead(BaseDenseHead):
     def scores_and_boxes_by_feat(self, *outputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Turn what :meth:`forward` returns into scores and boxes as in :meth:`get_scores_and_boxes`."""
         raise NotImplementedError
+
+    def box_losses(
+        self, reg_logits: Tensor, boxes: Tensor, positives: Positives, weights: Tensor, norm: Tensor
+    ) -> dict[str, Tensor]:
+        """The two losses on the boxes of the positives.
+
+        Args:
+            reg_logits: ``(M, 4 * (reg_max + 1))`` of the positives.
+            boxes: ``(M, 4)`` decoded from them, in strides.
+            positives: The positives.
+            weights: ``(M,)``.
+            norm: What the weighted sums are divided by.
+
+        Returns:
+            ``loss_bbox`` and ``loss_dfl``.
+        """
+        centers = positives.points.centers / positives.points.strides
+        targets = positives.targets
+        distances = torch.cat((centers - targets[:, :2], targets[:, 2:] - centers), 1)
+        distances = distances.clamp(0, self.reg_max - DFL_MARGIN)
+        return dict(
+            loss_bbox=self.loss_bbox(boxes, targets, weight=weights, avg_factor=norm),
+            loss_dfl=self.loss_dfl(
+                reg_logits.reshape(-1, self.reg_max + 1),
+                distances.flatten(),
+                weight=weights[:, None].expand(-1, 4).flatten(),
+                avg_factor=4 * norm,
+            ),
+        )
 
     def predict_by_feat(
         self,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-from mmdet.registry import MODELS
+from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures.bbox import bbox_overlaps
 from mmdet.utils import reduce_mean
 from mmengine.config import ConfigDict
@@ -13,11 +12,8 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from ...backbones.layers import Config
-from ..structures import GroundTruth
-from .base import PicoDetBaseHead, flatten_levels
-
-# Targets of the distributions stay this far below reg_max, so that their right bin always exists (picodet.md §4).
-DFL_MARGIN = 0.1
+from ..structures import GroundTruth, Points
+from .base import PicoDetBaseHead, Positives, flatten_levels
 
 
 @MODELS.register_module()
@@ -82,6 +78,8 @@ class PicoDetGFLHead(PicoDetBaseHead):
             clip_border=True,
             norm_cfg=norm_cfg,
             act_cfg=act_cfg,
+            loss_bbox=loss_bbox,
+            loss_dfl=loss_dfl,
             train_cfg=train_cfg,
             test_cfg=test_cfg,
             init_cfg=init_cfg,
@@ -90,8 +88,7 @@ class PicoDetGFLHead(PicoDetBaseHead):
             nn.Conv2d(in_channels, num_classes + self.reg_channels, 1) for _ in self.strides
         )
         self.loss_qfl = MODELS.build(loss_qfl)
-        self.loss_bbox = MODELS.build(loss_bbox)
-        self.loss_dfl = MODELS.build(loss_dfl)
+        self.assigner = TASK_UTILS.build(train_cfg['assigner']) if train_cfg else None
 
     def forward(self, feats: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Compute the logits of each level.
@@ -135,47 +132,49 @@ class PicoDetGFLHead(PicoDetBaseHead):
         Returns:
             ``loss_qfl``, ``loss_bbox`` and ``loss_dfl``, scalars.
         """
-        assert self.assigner is not None, 'training needs a train_cfg with an assigner'
         points = self.get_points(cls_logits)
         gt = GroundTruth.from_instances(batch_gt_instances)
         # In fp32 also under autocast: the losses subtract nearly equal numbers.
         cls_logit = flatten_levels(cls_logits).float()
         reg_logit = flatten_levels(reg_logits).float()
 
-        assigned = self.assigner.assign(points, gt, num_images=len(cls_logit))
-        image, point = (assigned >= 0).nonzero(as_tuple=True)
-        matched = assigned[image, point]
-        labels = gt.labels[matched]
-        centers, strides = points.centers[point], points.strides[point]
-        pos_reg = reg_logit[image, point]
+        assigned = self.assign(points, gt, cls_logit, reg_logit)
+        positives = Positives.from_assigned(assigned, points, gt)
+        at = positives.image, positives.point
         # Only the positives are decoded: a few hundred of the batch's tens of thousands of points.
-        pos_points = points._replace(centers=centers, strides=strides)
-        boxes = self.decode(pos_reg, pos_points)
-        targets = gt.boxes[matched] / strides
+        boxes = self.decode(reg_logit[at], positives.points)
+        quality = bbox_overlaps(boxes.detach(), positives.targets, is_aligned=True)
 
-        quality = bbox_overlaps(boxes.detach(), targets, is_aligned=True)
-        target_labels = assigned.new_full(assigned.shape, self.num_classes)
-        target_labels[image, point] = labels
-        target_quality = cls_logit.new_zeros(assigned.shape)
-        target_quality[image, point] = quality
-
-        # An image without positives counts as one (picodet.md §4, gen 0).
+        # An image without positives counts as one (picodet.md §4, gen 0 and 1).
         num_pos = (assigned >= 0).sum(1).clamp(min=1).sum().to(cls_logit)
-        weights = cls_logit.detach()[image, point].amax(1).sigmoid()
-        box_norm = reduce_mean(weights.sum()).clamp(min=1)
-        distances = torch.cat((centers / strides - targets[:, :2], targets[:, 2:] - centers / strides), 1)
-        distances = distances.clamp(0, self.reg_max - DFL_MARGIN)
+        weights = cls_logit.detach()[at].amax(1).sigmoid()
+        norm = reduce_mean(weights.sum()).clamp(min=1)
         return dict(
-            loss_qfl=self.loss_qfl(
-                cls_logit.flatten(0, 1),
-                (target_labels.flatten(), target_quality.flatten()),
-                avg_factor=reduce_mean(num_pos),
-            ),
-            loss_bbox=self.loss_bbox(boxes, targets, weight=weights, avg_factor=box_norm),
-            loss_dfl=self.loss_dfl(
-                pos_reg.reshape(-1, self.reg_max + 1),
-                distances.flatten(),
-                weight=weights[:, None].expand(-1, 4).flatten(),
-                avg_factor=4 * box_norm,
-            ),
+            **self.class_loss(cls_logit, positives, gt.labels[positives.box], quality, reduce_mean(num_pos)),
+            **self.box_losses(reg_logit[at], boxes, positives, weights, norm),
         )
+
+    def assign(self, points: Points, gt: GroundTruth, cls_logit: Tensor, reg_logit: Tensor) -> Tensor:
+        """Return ``(N, P)`` indices into the batch's boxes, -1 for the background; predictions are not looked at."""
+        assert self.assigner is not None, 'training needs a train_cfg with an assigner'
+        return self.assigner.assign(points, gt, len(cls_logit))
+
+    def class_loss(
+        self, cls_logit: Tensor, positives: Positives, labels: Tensor, quality: Tensor, norm: Tensor
+    ) -> dict[str, Tensor]:
+        """The loss on the class logits ``(N, P, num_classes)``, whose target at the positives is their IoU.
+
+        Args:
+            cls_logit: The logits.
+            positives: The M positives.
+            labels: ``(M,)`` their classes.
+            quality: ``(M,)`` the IoU of their predicted boxes.
+            norm: What the sum is divided by.
+        """
+        at = positives.image, positives.point
+        target_labels = labels.new_full(cls_logit.shape[:2], self.num_classes)
+        target_labels[at] = labels
+        target_quality = cls_logit.new_zeros(cls_logit.shape[:2])
+        target_quality[at] = quality
+        targets = target_labels.flatten(), target_quality.flatten()
+        return dict(loss_qfl=self.loss_qfl(cls_logit.flatten(0, 1), targets, avg_factor=norm))

@@ -1,5 +1,6 @@
 """Necks of the PicoDet generations."""
 
+from .lc_pan import CSPPAN, LCPAN
 from .pan import PAN
 
-__all__ = ['PAN']
+__all__ = ['CSPPAN', 'LCPAN', 'PAN']

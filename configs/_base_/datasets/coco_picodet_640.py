@@ -1,0 +1,13 @@
+# COCO as PicoDet's readers feed it, 640x640 (picodet.md §7).
+_base_ = './coco_picodet_320.py'
+
+test_size = (640, 640)
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=test_size, keep_ratio=False, interpolation='bicubic'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
+]
+train_dataloader = dict(collate_fn=dict(sizes=[576, 608, 640, 672, 704]))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader

@@ -1,0 +1,16 @@
+# PicoDet-L 320, second generation: PP-LCNet 2.0x (picodet.md §1.4, §8).
+_base_ = [
+    '../_base_/models/picodet_v2.py',
+    '../_base_/datasets/coco_picodet_320.py',
+    '../_base_/schedules/picodet_v2_300e.py',
+    '../_base_/runtimes/detection.py',
+]
+
+model = dict(
+    backbone=dict(widen_factor=2.0),
+    neck=dict(in_channels=[256, 512, 1024], out_channels=160),
+    bbox_head=dict(in_channels=160, num_convs=4),
+)
+train_dataloader = dict(batch_size=24)  # per GPU, of 4
+# Stopped at 250 of the cosine's 300 epochs, as the published weights were.
+train_cfg = dict(max_epochs=250)

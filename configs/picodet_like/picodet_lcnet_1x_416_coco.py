@@ -1,0 +1,15 @@
+# PicoDet of the first released generation with PP-LCNet 1.0x, 416x416 (picodet.md §2.2, §8).
+_base_ = [
+    '../_base_/models/picodet_v1.py',
+    '../_base_/datasets/coco_picodet_416.py',
+    '../_base_/schedules/picodet_300e.py',
+    '../_base_/runtimes/detection.py',
+]
+
+model = dict(
+    backbone=dict(type='PPLCNet', widen_factor=1.0, out_indices=(2, 3, 4)),
+    neck=dict(in_channels=[128, 256, 512]),
+)
+train_dataloader = dict(batch_size=90)  # per GPU, of 4
+optim_wrapper = dict(optimizer=dict(lr=0.4))
+auto_scale_lr = dict(base_batch_size=360)

@@ -1,0 +1,31 @@
+# PicoDet of the first released generation with MobileNetV3-large 1.0x, 416x416 (picodet.md §2.2, §8).
+_base_ = [
+    '../_base_/models/picodet_v1.py',
+    '../_base_/datasets/coco_picodet_416.py',
+    '../_base_/schedules/picodet_300e.py',
+    '../_base_/runtimes/detection.py',
+]
+
+model = dict(
+    # As PaddleDetection builds it: squeeze widths not rounded, gate slope 0.2, an expansion in every block.
+    backbone=dict(
+        type='mmengine.MobileNetV3',
+        arch='large',
+        widen_factor=1.0,
+        out_indices=(2, 3, 4),
+        se_divisor=1,
+        se_gate_slope=0.2,
+        always_expand=True,
+        norm_cfg=dict(type='BN'),
+    ),
+    neck=dict(in_channels=[40, 112, 160]),
+)
+train_dataloader = dict(batch_size=56)  # per GPU, of 4
+optim_wrapper = dict(
+    optimizer=dict(lr=0.3),
+    # PaddleDetection decays no parameter of this backbone (picodet.md §5).
+    paramwise_cfg=dict(custom_keys=dict(backbone=dict(decay_mult=0.0))),
+)
+auto_scale_lr = dict(base_batch_size=224)
+# Stopped at 180 of the cosine's 300 epochs, as the published weights were.
+train_cfg = dict(max_epochs=180)

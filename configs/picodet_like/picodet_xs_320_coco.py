@@ -1,0 +1,14 @@
+# PicoDet-XS 320, second generation: PP-LCNet 0.35x (picodet.md §1.4, §8).
+_base_ = [
+    '../_base_/models/picodet_v2.py',
+    '../_base_/datasets/coco_picodet_320.py',
+    '../_base_/schedules/picodet_v2_300e.py',
+    '../_base_/runtimes/detection.py',
+]
+
+model = dict(
+    backbone=dict(widen_factor=0.35),
+    neck=dict(in_channels=[48, 88, 176], out_channels=96),
+    bbox_head=dict(in_channels=96, num_convs=2),
+)
+train_dataloader = dict(batch_size=64)  # per GPU, of 4

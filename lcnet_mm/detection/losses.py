@@ -1,0 +1,43 @@
+"""Losses that mmdet lacks."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from mmdet.registry import MODELS
+from torch import Tensor, nn
+
+
+@MODELS.register_module()
+class ProbabilityVarifocalLoss(nn.Module):
+    """Varifocal loss (https://arxiv.org/abs/2008.13367) on probabilities; mmdet's takes logits only.
+
+    Positives are weighted by their target, negatives by ``alpha * p ** gamma``; the weights carry a gradient, as in the
+    original. Source: PaddleDetection's ``VarifocalLoss`` with ``use_sigmoid: False`` (picodet.md §4).
+
+    Args:
+        alpha: Weight of the negatives.
+        gamma: Exponent of their probability.
+        loss_weight: Factor.
+    """
+
+    def __init__(self, alpha: float = 0.75, gamma: float = 2.0, loss_weight: float = 1.0) -> None:
+        super().__init__()
+        self.alpha = alpha
+        self.gamma = gamma
+        self.loss_weight = loss_weight
+
+    def forward(self, scores: Tensor, targets: Tensor, avg_factor: Tensor | float) -> Tensor:
+        """Return the sum over all elements divided by ``avg_factor``.
+
+        Args:
+            scores: Probabilities, any shape.
+            targets: Within 0 and 1, of the same shape.
+            avg_factor: The normaliser.
+        """
+        # PyTorch refuses the cross-entropy of probabilities under autocast, and in half precision it would be wrong.
+        with torch.autocast(scores.device.type, enabled=False):
+            scores, targets = scores.float(), targets.float()
+            weights = torch.where(targets > 0, targets, self.alpha * scores.pow(self.gamma))
+            loss = weights * F.binary_cross_entropy(scores, targets, reduction='none')
+            return self.loss_weight * loss.sum() / avg_factor

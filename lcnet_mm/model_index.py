@@ -1,0 +1,76 @@
+"""README tables from the metafiles, the one place where a model's numbers stand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+BEGIN = '<!-- table: {} -->'
+END = '<!-- end of table -->'
+HEADER = '| config | backbone | input | parameters | MACs | box AP | AP50 | source |\n|---|---|---|---|---|---|---|---|'
+
+
+def read_metafiles(root: Path) -> dict[str, list[dict[str, Any]]]:
+    """Read all metafiles that ``model-index.yml`` imports.
+
+    Args:
+        root: Folder of ``model-index.yml``.
+
+    Returns:
+        The models of each collection, in the metafiles' order.
+    """
+    collections: dict[str, list[dict[str, Any]]] = {}
+    for path in yaml.safe_load((root / 'model-index.yml').read_text())['Import']:
+        metafile = yaml.safe_load((root / path).read_text())
+        for collection in metafile['Collections']:
+            collections.setdefault(collection['Name'], [])
+        for model in metafile['Models']:
+            collections[model['In Collection']].append(model)
+    return collections
+
+
+def format_table(models: list[dict[str, Any]]) -> str:
+    """A Markdown table of a collection's models."""
+    rows = [HEADER]
+    for model in models:
+        meta = model['Metadata']
+        result = (model.get('Results') or [{}])[0]
+        metrics = result.get('Metrics', {})
+        rows.append(
+            f'| `{Path(model["Config"]).name}` | {meta["Backbone"]} | {meta["Input"]} | {meta["Parameters"]:,} '
+            f'| {meta["MACs"] / 1e9:.3f} G | {metrics.get("box AP", "-")} | {metrics.get("box AP50", "-")} '
+            f'| {result.get("Source", "no published result")} |'
+        )
+    return '\n'.join(rows)
+
+
+def fill_tables(text: str, collections: dict[str, list[dict[str, Any]]]) -> str:
+    """Replace what stands between the markers of each collection's table."""
+    for name, models in collections.items():
+        begin = BEGIN.format(name)
+        if begin not in text:
+            continue
+        before, rest = text.split(begin, 1)
+        _, after = rest.split(END, 1)
+        text = f'{before}{begin}\n\n{format_table(models)}\n\n{END}{after}'
+    return text
+
+
+def readmes(root: Path) -> list[Path]:
+    """The READMEs that hold tables."""
+    return [root / 'README.md', *sorted((root / 'configs').glob('*/README.md'))]
+
+
+def update_readmes(root: Path) -> list[Path]:
+    """Write the tables of all READMEs anew; returns those that changed."""
+    collections = read_metafiles(root)
+    changed = []
+    for readme in readmes(root):
+        text = readme.read_text()
+        filled = fill_tables(text, collections)
+        if filled != text:
+            readme.write_text(filled)
+            changed.append(readme)
+    return changed
