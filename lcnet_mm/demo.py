@@ -85,7 +85,9 @@ def run_demo(demo: Demo) -> dict[str, Any]:
     draw_mosaic([Path(image['drawing']) for image in result.images], mosaic)
 
     summary = dict(
-        metrics={name.removeprefix('coco/'): value for name, value in metrics.items()},
+        # CocoMetric returns nothing where nothing was detected.
+        metrics=dict(bbox_mAP=0.0, bbox_mAP_50=0.0)
+        | {key.removeprefix('coco/'): value for key, value in metrics.items()},
         training_seconds=round(json.loads(history.read_text())) if history.exists() else None,
         epochs=epochs,
         threads=torch.get_num_threads(),
@@ -115,7 +117,7 @@ class stopwatch:
         self.file.write_text(json.dumps(before + time.monotonic() - self.start))
 
 
-def draw_mosaic(pictures: list[Path], target: Path, columns: int = 4, tile: int = 240) -> None:
+def draw_mosaic(pictures: list[Path], target: Path, columns: int = 4, tile: int = 320) -> None:
     """Put pictures into one, ``columns`` to a row, each fitted into a square of ``tile`` pixels."""
     rows = -(-len(pictures) // columns)
     canvas = np.full((rows * tile, columns * tile, 3), 255, np.uint8)

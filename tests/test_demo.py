@@ -15,6 +15,8 @@ def test_demo_trains_shows_and_is_not_repeated(tmp_path, digits, capsys, monkeyp
         lcnet_mm.demo, 'make_digits_dataset', lambda folder: folder == digits or pytest.fail('another folder')
     )
     options = {
+        # Without a threshold an untrained net finds something to evaluate.
+        'model.test_cfg.score_thr': 0.0,
         'train_cfg.max_epochs': 1,
         'train_cfg.val_interval': 1,
         'train_dataloader.batch_size': 4,
@@ -27,7 +29,7 @@ def test_demo_trains_shows_and_is_not_repeated(tmp_path, digits, capsys, monkeyp
     assert summary == json.loads((tmp_path / 'work' / 'summary.json').read_text())
     assert 0 <= summary['metrics']['bbox_mAP'] <= 1
     assert summary['epochs'] == 1 and summary['training_seconds'] >= 1
-    assert cv2.imread(summary['picture']).shape == (240, 960, 3)
+    assert cv2.imread(summary['picture']).shape == (320, 1280, 3)
     assert len(json.loads((tmp_path / 'work' / 'predictions' / 'predictions.json').read_text())['images']) == 4
     printed = capsys.readouterr().out
     assert re.search(r'mAP 0.50:0.95 +0\.\d{3}', printed) and 'summary.json' in printed

@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
+from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.registry import init_default_scope
 
 from ..datasets.annotations import AnnotationError, read_categories
 from ..errors import UserError, as_user_error
+
+# mmengine finds `_base_ = 'lcnet_mm::…'` in the installed package only if its own table names it.
+MODULE2PACKAGE.setdefault('lcnet_mm', 'lcnet-mm')
 
 SPLITS = {'train': 'train_dataloader', 'val': 'val_dataloader', 'test': 'test_dataloader'}
 
@@ -29,10 +33,26 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
         raise UserError(f'config {path} does not exist')
     with as_user_error(f'config {path} cannot be read', Exception):
         cfg = Config.fromfile(path)
+        drop_scope(cfg._cfg_dict)
         if options:
             cfg.merge_from_dict(options)
     init_default_scope(cfg.get('default_scope') or 'mmengine')
     return cfg
+
+
+def drop_scope(value: Any) -> None:
+    """Remove the scope that mmengine gives to all that comes from ``lcnet_mm::``.
+
+    A scope names a library's own registry, and this package has none: it registers in those of the mm libraries.
+    """
+    if isinstance(value, dict):
+        if value.get('_scope_') == 'lcnet_mm':
+            value.pop('_scope_')
+        for part in value.values():
+            drop_scope(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            drop_scope(part)
 
 
 def innermost_datasets(dataset: ConfigDict) -> Iterator[ConfigDict]:

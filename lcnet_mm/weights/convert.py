@@ -65,7 +65,7 @@ def rename_classifier_key(key: str) -> str:
 
 
 def rename_timm_key(key: str) -> str:
-    """The name of a tensor of timm's LCNet, whose fourth stage is the first block of ours."""
+    """The name of a tensor of timm's LCNet, which has the stage of stride 16 in two."""
     key = re.sub(r'^conv_stem\.', 'conv1.conv.', key)
     key = re.sub(r'^bn1\.', 'conv1.bn.', key)
     key = re.sub(r'^conv_head\.', 'head.last_conv.', key)
@@ -75,7 +75,8 @@ def rename_timm_key(key: str) -> str:
     block = re.match(r'^blocks\.(\d)\.(\d)\.(.+)', key)
     if block:
         stage, index, rest = int(block[1]), int(block[2]), block[3]
-        stage, index = (stage - 1, index + 1) if stage == 4 else (stage - (stage > 4), index)
+        # timm cuts the stage of stride 16 after its second block.
+        stage, index = (3, index + 2) if stage == 4 else (min(stage, 4), index)
         for theirs, ours in (
             ('conv_dw.', 'dw_conv.conv.'),
             ('bn1.', 'dw_conv.bn.'),
@@ -118,7 +119,9 @@ def infer_width(state: dict[str, Tensor]) -> float:
         UserError: there is none; the closest width's first difference is named.
     """
     given = {
-        key.removeprefix('backbone.'): tuple(value.shape) for key, value in state.items() if key.startswith('backbone.')
+        key.removeprefix('backbone.'): tuple(value.shape)
+        for key, value in state.items()
+        if key.startswith('backbone.') and 'num_batches_tracked' not in key
     }
     differences = {}
     for width in PUBLISHED_WIDTHS:
