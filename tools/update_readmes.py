@@ -10,7 +10,7 @@ from lcnet_mm.model_index import update_readmes
 def main() -> None:
     argparse.ArgumentParser(
         description='Write the tables of the READMEs from configs/*/metafile.yml.',
-        epilog='example: python tools/update_readmes.py ',
+        epilog='example: python tools/update_readmes.py',
     ).parse_args()
     changed = update_readmes(Path(__file__).parents[1])
     print('\n'.join(f'wrote {path}' for path in changed) or 'all tables are up to date')

@@ -38,7 +38,9 @@ def use_available_device(cfg: Config, launcher: str) -> None:
     if not torch.distributed.is_initialized():
         # mmengine would call torch.cuda.set_device; it leaves an initialised group as it is.
         torch.distributed.init_process_group('gloo')
-    cfg.setdefault('model_wrapper_cfg', dict(type='MMDistributedDataParallel', broadcast_buffers=False))
+    cfg.setdefault(
+        'model_wrapper_cfg', dict(type='MMDistributedDataParallel', broadcast_buffers=False, device_ids=None)
+    )
 
 
 def enable_amp(cfg: Config) -> None:

@@ -2,66 +2,15 @@
 
 from __future__ import annotations
 
-import codecs
 import pickle
 import zipfile
-from collections import OrderedDict
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-import torch
-from numpy._core import multiarray
 from torch import Tensor, nn
 
+from ..checkpoint import load_restricted
 from ..errors import UserError
-
-
-class _Ignored:
-    """Stands for objects that mmengine puts beside the weights (the history of its logger); they are not read."""
-
-    def __init__(self, *_: object) -> None:
-        pass
-
-    def __setstate__(self, _: object) -> None:
-        pass
-
-
-# Unpickling calls whatever a file names, so only these are called. The logger's history names its methods by getattr.
-ALLOWED_GLOBALS = {
-    ('collections', 'OrderedDict'): OrderedDict,
-    ('torch._utils', '_rebuild_tensor_v2'): torch._utils._rebuild_tensor_v2,
-    ('torch._utils', '_rebuild_parameter'): torch._utils._rebuild_parameter,
-    ('torch', 'Size'): torch.Size,
-    # How protocol 2 writes bytes.
-    ('_codecs', 'encode'): codecs.encode,
-    ('numpy', 'ndarray'): np.ndarray,
-    ('numpy', 'dtype'): np.dtype,
-    **{
-        (f'numpy.{core}.multiarray', name): getattr(multiarray, name)
-        for core in ('core', '_core')
-        for name in ('_reconstruct', 'scalar')
-    },
-    ('mmengine.logging.history_buffer', 'HistoryBuffer'): _Ignored,
-    ('builtins', 'getattr'): _Ignored,
-    ('__builtin__', 'getattr'): _Ignored,
-}
-
-
-class _RestrictedUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in ALLOWED_GLOBALS:
-            raise pickle.UnpicklingError(f'{module}.{name}')
-        return ALLOWED_GLOBALS[module, name]
-
-
-# What torch.load needs of a pickle module.
-_RESTRICTED_PICKLE = SimpleNamespace(
-    __name__='restricted_pickle',
-    Unpickler=_RestrictedUnpickler,
-    load=lambda file, **kwargs: _RestrictedUnpickler(file, **kwargs).load(),
-)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -79,7 +28,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not Path(path).is_file():
         raise UserError(f'checkpoint {path} does not exist')
     try:
-        checkpoint = torch.load(path, map_location='cpu', weights_only=False, pickle_module=_RESTRICTED_PICKLE)
+        checkpoint = load_restricted(path, map_location='cpu')
     except pickle.UnpicklingError as error:
         raise UserError(
             f'checkpoint {path} is refused: it is no PyTorch file, or it holds more than weights ({error})'

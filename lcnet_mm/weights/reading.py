@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import pickle
 from pathlib import Path
@@ -10,23 +9,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy._core import multiarray
 from torch import Tensor
 
 from ..apis.weights import read_checkpoint
+from ..checkpoint import ALLOWED_GLOBALS
 from ..errors import UserError
 
-ALLOWED_GLOBALS: dict[tuple[str, str], Any] = {
-    ('numpy', 'ndarray'): np.ndarray,
-    ('numpy', 'dtype'): np.dtype,
-    # How protocol 2 writes bytes.
-    ('_codecs', 'encode'): codecs.encode,
-    **{
-        (f'numpy.{core}.multiarray', name): getattr(multiarray, name)
-        for core in ('core', '_core')
-        for name in ('_reconstruct', 'scalar')
-    },
-}
+# Of what a checkpoint may name, NumPy's part and the bytes.
+ARRAY_GLOBALS = {key: value for key, value in ALLOWED_GLOBALS.items() if key[0].startswith(('numpy', '_codecs'))}
 SUFFIXES = ('.pdparams', '.pth', '.pt', '.bin', '.safetensors')
 
 
@@ -34,9 +24,9 @@ class _NumpyUnpickler(pickle.Unpickler):
     """Builds NumPy arrays and plain containers, and refuses everything else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in ALLOWED_GLOBALS:
+        if (module, name) not in ARRAY_GLOBALS:
             raise pickle.UnpicklingError(f'it names {module}.{name}')
-        return ALLOWED_GLOBALS[module, name]
+        return ARRAY_GLOBALS[module, name]
 
 
 def read_tensors(path: str | Path) -> dict[str, Tensor]:

@@ -1,42 +1,51 @@
 """Training, resuming, evaluating and predicting with the COCO recipe on a folder laid out like COCO."""
 
 import json
+import os
 import pickle
 import re
+import subprocess
+import sys
 
 import pytest
-from run_tool import assert_one_line_error, run_tool
+from run_tool import ROOT, assert_one_line_error, run_tool
 
-CONFIG = 'configs/picodet_like/lcnet_0.5x_coco.py'
-CLASSES = "('0','1','2','3','4','5','6','7','8','9')"
+RECIPE = ROOT / 'configs' / 'picodet_like' / 'lcnet_0.5x_coco.py'
+SMALL = {
+    # Without a threshold an untrained net finds something to evaluate.
+    'model.test_cfg.score_thr': 0.0,
+    'train_dataloader.batch_size': 4,
+    'train_dataloader.collate_fn.sizes': '[96,128]',
+    'train_cfg.max_epochs': 2,
+    'train_cfg.val_interval': 1,
+    'default_hooks.logger.interval': 1,
+    **{f'{split}_dataloader.num_workers': 0 for split in ('train', 'val', 'test')},
+    **{f'{split}_dataloader.persistent_workers': False for split in ('train', 'val', 'test')},
+}
 
 
-def options(digits, **more) -> list[str]:
-    """The digits as the COCO of a recipe, with its own pipelines, at a size that two cores train in seconds."""
-    settings = {
-        'model.bbox_head.num_classes': 10,
-        'train_dataloader.batch_size': 4,
-        'train_dataloader.num_workers': 0,
-        'train_dataloader.persistent_workers': False,
-        'train_dataloader.collate_fn.sizes': '[96,128]',
-        'train_cfg.max_epochs': 2,
-        'train_cfg.val_interval': 1,
-        'default_hooks.logger.interval': 1,
-    }
-    for split in ('train', 'val', 'test'):
-        settings[f'{split}_dataloader.dataset.data_root'] = f'{digits}/'
-        settings[f'{split}_dataloader.dataset.metainfo.classes'] = CLASSES
-        if split != 'train':
-            settings[f'{split}_dataloader.num_workers'] = 0
-            settings[f'{split}_dataloader.persistent_workers'] = False
-            settings[f'{split}_evaluator.ann_file'] = f'{digits}/annotations/instances_val2017.json'
-    return ['--cfg-options', *(f'{key}={value}' for key, value in (settings | more).items())]
+def options(**more) -> list[str]:
+    """Overrides that make the recipe small enough to train on two cores in seconds."""
+    return ['--cfg-options', *(f'{key}={value}' for key, value in (SMALL | more).items())]
 
 
 @pytest.fixture(scope='module')
-def trained(digits, tmp_path_factory):
+def config(digits, tmp_path_factory):
+    """The COCO recipe on the digits, its own pipelines included."""
+    path = tmp_path_factory.mktemp('config') / 'digits.py'
+    dataset = f"dict(dataset=dict(data_root='{digits}/', metainfo=dict(classes=tuple('0123456789'))))"
+    evaluator = f"dict(ann_file='{digits}/annotations/instances_val2017.json')"
+    lines = [f"_base_ = '{RECIPE}'", 'model = dict(bbox_head=dict(num_classes=10))']
+    lines += [f'{split}_dataloader = {dataset}' for split in ('train', 'val', 'test')]
+    lines += [f'{split}_evaluator = {evaluator}' for split in ('val', 'test')]
+    path.write_text('\n'.join(lines) + '\n')
+    return path
+
+
+@pytest.fixture(scope='module')
+def trained(config, tmp_path_factory):
     work_dir = tmp_path_factory.mktemp('work')
-    result = run_tool('train.py', CONFIG, '--work-dir', work_dir, *options(digits))
+    result = run_tool('train.py', config, '--work-dir', work_dir, *options())
     assert result.returncode == 0, result.stderr
     return work_dir, result.stdout + result.stderr
 
@@ -60,65 +69,55 @@ def test_recipe_trains_on_a_coco_folder(trained):
     assert list(work_dir.glob('best_coco_bbox_mAP_epoch_*.pth'))
 
 
-def test_resume_goes_on(trained, digits):
+def test_resume_goes_on(trained, config):
     work_dir, _ = trained
-    result = run_tool(
-        'train.py', CONFIG, '--work-dir', work_dir, '--resume', *options(digits, **{'train_cfg.max_epochs': 3})
-    )
+    result = run_tool('train.py', config, '--work-dir', work_dir, '--resume', *options(**{'train_cfg.max_epochs': 3}))
     assert result.returncode == 0, result.stderr
     assert 'resumed epoch: 2' in result.stdout + result.stderr
     steps = [entry['step'] for entry in scalars(work_dir) if 'loss' in entry]
     assert steps == list(range(1, 10))
 
 
-def test_evaluation_and_predictions(trained, digits, tmp_path):
+def test_evaluation_and_predictions(trained, config, digits, tmp_path):
     work_dir, _ = trained
     checkpoint = work_dir / 'epoch_2.pth'
-    result = run_tool(
-        'test.py', CONFIG, checkpoint, '--work-dir', tmp_path, '--out', tmp_path / 'all.pkl', *options(digits)
-    )
+    result = run_tool('test.py', config, checkpoint, '--work-dir', tmp_path, '--out', tmp_path / 'all.pkl', *options())
     assert result.returncode == 0, result.stderr
     assert 'coco/bbox_mAP: ' in result.stdout + result.stderr
     with (tmp_path / 'all.pkl').open('rb') as file:
         assert len(pickle.load(file)) == 4
     result = run_tool(
         'predict.py',
-        CONFIG,
+        config,
         checkpoint,
         digits / 'val2017',
         '--out',
         tmp_path / 'out',
         '--score-thr',
         0,
-        *options(digits),
+        *options(),
     )
     assert result.returncode == 0, result.stderr
     assert '4 pictures drawn' in result.stdout
     assert len(json.loads((tmp_path / 'out' / 'predictions.json').read_text())['images']) == 4
 
 
-def test_checkpoint_of_another_model(trained, digits, tmp_path):
+def test_checkpoint_of_another_model(trained, config, tmp_path):
     result = run_tool(
         'test.py',
-        'configs/picodet_like/lcnet_1x_coco.py',
+        config,
         trained[0] / 'epoch_2.pth',
         '--work-dir',
         tmp_path,
-        *options(digits),
+        *options(**{'model.backbone.widen_factor': 1.0, 'model.neck.in_channels': '[128,256,512]'}),
     )
     assert_one_line_error(result, 'epoch_2.pth', 'another model', 'another shape')
 
 
-def test_two_processes_train(digits, tmp_path):
-    import os
-    import subprocess
-    import sys
-
-    from run_tool import ROOT
-
+def test_two_processes_train(config, tmp_path):
     result = subprocess.run(
-        [str(ROOT / 'tools' / 'dist_train.sh'), CONFIG, '2', '--work-dir', str(tmp_path)]
-        + options(digits, **{'train_cfg.max_epochs': 1, 'train_dataloader.batch_size': 2}),
+        [str(ROOT / 'tools' / 'dist_train.sh'), str(config), '2', '--work-dir', str(tmp_path)]
+        + options(**{'train_cfg.max_epochs': 1, 'train_dataloader.batch_size': 2}),
         env={**os.environ, 'PYTHON': sys.executable, 'PORT': '29517', 'OMP_NUM_THREADS': '1'},
         capture_output=True,
         text=True,
@@ -132,31 +131,23 @@ def test_two_processes_train(digits, tmp_path):
     assert steps[0]['lr'] == pytest.approx(0.1 * 0.4 * 4 / 512, rel=1e-3)
 
 
-def test_amp_trains(digits, tmp_path):
-    result = run_tool(
-        'train.py', CONFIG, '--work-dir', tmp_path, '--amp', *options(digits, **{'train_cfg.max_epochs': 1})
-    )
+def test_amp_trains(config, tmp_path):
+    result = run_tool('train.py', config, '--work-dir', tmp_path, '--amp', *options(**{'train_cfg.max_epochs': 1}))
     assert result.returncode == 0, result.stderr
     losses = [entry['loss'] for entry in scalars(tmp_path) if 'loss' in entry]
     assert len(losses) == 3 and all(0 < loss < 100 for loss in losses)
 
 
-def test_mistakes_are_one_line(digits, tmp_path):
+def test_mistakes_are_one_line(config, tmp_path):
     assert_one_line_error(run_tool('train.py', 'configs/nowhere.py'), 'configs/nowhere.py', 'does not exist')
     result = run_tool(
-        'train.py', CONFIG, '--work-dir', tmp_path / 'a', '--cfg-options', 'train_dataloader.dataset.data_root=none/'
+        'train.py', config, '--work-dir', tmp_path / 'a', '--cfg-options', 'train_dataloader.dataset.data_root=none/'
     )
     assert_one_line_error(result, 'annotations/instances_train2017.json is missing', 'none')
-    result = run_tool(
-        'train.py', CONFIG, '--work-dir', tmp_path / 'b', *options(digits, **{'model.backbone.type': 'PPLCNett'})
-    )
+    result = run_tool('train.py', config, '--work-dir', tmp_path / 'b', *options(**{'model.backbone.type': 'PPLCNett'}))
     assert_one_line_error(result, 'PPLCNett')
-    result = run_tool(
-        'train.py', CONFIG, '--work-dir', tmp_path / 'c', *options(digits, **{'model.backbone.widen_factr': 1.0})
-    )
+    result = run_tool('train.py', config, '--work-dir', tmp_path / 'c', *options(**{'model.backbone.widen_factr': 1.0}))
     assert_one_line_error(result, 'widen_factr')
     (tmp_path / 'broken.pth').write_bytes(b'PK')
-    result = run_tool(
-        'train.py', CONFIG, '--work-dir', tmp_path / 'd', '--resume', tmp_path / 'broken.pth', *options(digits)
-    )
+    result = run_tool('train.py', config, '--work-dir', tmp_path / 'd', '--resume', tmp_path / 'broken.pth', *options())
     assert_one_line_error(result, 'broken.pth')
