@@ -9,9 +9,9 @@ from ._optional import installed
 from .version import __version__
 
 if all(map(installed, ('torch', 'mmengine', 'mmcv'))):
-    from . import checkpoint, hooks
+    from . import checkpoint, hooks, optim
     from .backbones import MobileNetV3, PPLCNet
 
-    __all__ = ['MobileNetV3', 'PPLCNet', '__version__', 'checkpoint', 'hooks']
+    __all__ = ['MobileNetV3', 'PPLCNet', '__version__', 'checkpoint', 'hooks', 'optim']
 else:
     __all__ = ['__version__']

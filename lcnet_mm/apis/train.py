@@ -45,11 +45,11 @@ def use_available_device(cfg: Config, launcher: str) -> None:
 
 def enable_amp(cfg: Config) -> None:
     """Train under automatic mixed precision: float16 with loss scaling on GPUs, bfloat16 on CPUs."""
-    cfg.optim_wrapper.type = 'AmpOptimWrapper'
     if torch.cuda.is_available():
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.loss_scale = 'dynamic'
     else:
-        cfg.optim_wrapper.dtype = 'bfloat16'
+        cfg.optim_wrapper.type = 'CpuAmpOptimWrapper'
 
 
 def build_runner(cfg: Config, splits: Sequence[str]) -> Runner:
