@@ -9,7 +9,7 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.conv import _ConvNd
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from .backbones.base import StagedBackbone
 
@@ -59,7 +59,7 @@ class Complexity:
     Attributes:
         input_shape: ``(C, H, W)``.
         total: The whole model.
-        parts: Its parts; a backbone's stages follow it, indented by their dotted name.
+        parts: Its parts; a backbone is followed by its stages, whose names are dotted.
     """
 
     input_shape: tuple[int, int, int]
@@ -77,16 +77,17 @@ class Complexity:
     def format_table(self) -> str:
         """The measurement as text; counts in millions."""
         rows = [*self.parts, self.total]
-        width = max(len(row.name) for row in rows)
+        names = ['  ' * row.name.count('.') + row.name for row in rows]
+        width = max(map(len, names))
         shape = 'x'.join(map(str, self.input_shape))
         lines = [
             f'input {shape}; counts in millions',
             f'{"part":<{width}}  {"params":>9}  {"MACs":>10}  {"FLOPs":>10}  {"zoo FLOPs":>10}',
         ]
         lines += [
-            f'{row.name:<{width}}  {row.params / 1e6:>9.4f}  {row.macs / 1e6:>10.3f}  {row.flops / 1e6:>10.3f}'
+            f'{name:<{width}}  {row.params / 1e6:>9.4f}  {row.macs / 1e6:>10.3f}  {row.flops / 1e6:>10.3f}'
             f'  {row.zoo_flops / 1e6:>10.3f}'
-            for row in rows
+            for name, row in zip(names, rows, strict=True)
         ]
         return '\n'.join(lines)
 
@@ -95,25 +96,27 @@ def measure(model: nn.Module, input_shape: tuple[int, int, int]) -> Complexity:
     """Count the cost of a model at one input size and batch 1.
 
     Args:
-        model: A backbone or a whole mm model; its mode is restored.
+        model: A backbone or a whole mm model; the modes of its modules are restored.
         input_shape: ``(C, H, W)``.
     """
     costs: dict[nn.Module, tuple[int, int]] = {}
 
-    def count(module: nn.Module, _: Any, output: Tensor) -> None:
+    def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         macs, elements = costs.get(module, (0, 0))
         if isinstance(module, _BatchNorm):
             costs[module] = macs, elements + output.numel()
         else:
             assert isinstance(module.weight, Tensor)
-            costs[module] = macs + output.numel() * module.weight[0].numel(), elements
+            # weight[0] holds the weights of one output channel, but of one input channel where it is transposed.
+            positions = inputs[0] if isinstance(module, _ConvTransposeNd) else output
+            costs[module] = macs + positions.numel() * module.weight[0].numel(), elements
 
     handles = [
         module.register_forward_hook(count)
         for module in model.modules()
         if isinstance(module, _ConvNd | nn.Linear | _BatchNorm)
     ]
-    training = model.training
+    modes = {module: module.training for module in model.modules()}
     device = next(model.parameters()).device
     try:
         model.eval()
@@ -121,7 +124,9 @@ def measure(model: nn.Module, input_shape: tuple[int, int, int]) -> Complexity:
             image = torch.zeros(1, *input_shape, device=device)
             model(image, mode='tensor') if isinstance(model, BaseModel) else model(image)
     finally:
-        model.train(training)
+        # Not train(), which would also put a part into training that its user had put into evaluation.
+        for module, training in modes.items():
+            module.training = training
         for handle in handles:
             handle.remove()
 
@@ -149,5 +154,5 @@ def measure(model: nn.Module, input_shape: tuple[int, int, int]) -> Complexity:
             if any(True for _ in child.parameters()):
                 parts.append(row(name, child))
                 if isinstance(child, StagedBackbone):
-                    parts += stages(f'  {name}.', child)
+                    parts += stages(f'{name}.', child)
     return Complexity(input_shape, row('total', model), parts)

@@ -4,9 +4,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 
 ROOT = Path(__file__).parents[1]
 torch.set_num_threads(2)
+
+
+@pytest.fixture(autouse=True)
+def no_default_scope():
+    """A test that names no scope must not meet the one that an earlier runner left behind."""
+    DefaultScope._instance_dict.clear()
 
 
 @pytest.fixture(scope='session')

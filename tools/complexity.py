@@ -39,7 +39,8 @@ def main() -> None:
         with as_user_error(f'the model of {path} cannot be built', *BUILD_ERRORS):
             model = MODELS.build(cfg.model)
         channels = cfg.model.get('in_channels') or cfg.model.get('backbone', {}).get('in_channels') or 3
-        results[path] = measure(model, (channels, *args.shape))
+        with as_user_error(f'the model of {path} cannot run on {channels}x{args.shape[0]}x{args.shape[1]}', Exception):
+            results[path] = measure(model, (channels, *args.shape))
         print(f'{path}: {results[path].format_table()}\n')
     if len(results) > 1:
         width = max(map(len, results))
@@ -49,7 +50,8 @@ def main() -> None:
             print(f'{path:<{width}}  {total.params / 1e6:>9.4f}  {total.macs / 1e6:>10.3f}  {total.flops / 1e6:>10.3f}')
     if args.json:
         content = {path: result.to_dict() for path, result in results.items()}
-        args.json.write_text(json.dumps(content, indent=1) + '\n')
+        with as_user_error(f'{args.json} cannot be written', OSError):
+            args.json.write_text(json.dumps(content, indent=1) + '\n')
 
 
 if __name__ == '__main__':

@@ -25,12 +25,12 @@ KAIMING_FAN_IN: list[dict[str, Any]] = [
 ]
 
 
-def check_widen_factor(value: float) -> float:
-    """Return the width factor, or raise a TypeError or ValueError that names it."""
+def check_positive(name: str, value: float) -> float:
+    """Return a finite number above 0, or raise a TypeError or ValueError that names it."""
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f'widen_factor must be a number such as 0.5 or 1.0, got {value!r}')
+        raise TypeError(f'{name} must be a number such as 0.5 or 1.0, got {value!r}')
     if not (math.isfinite(value) and value > 0):
-        raise ValueError(f'widen_factor must be a finite number above 0, got {value!r}')
+        raise ValueError(f'{name} must be a finite number above 0, got {value!r}')
     return float(value)
 
 

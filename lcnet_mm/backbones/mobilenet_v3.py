@@ -8,7 +8,7 @@ from typing import NamedTuple
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
-from .base import KAIMING_FAN_IN, StagedBackbone, StrideSchedule, check_integer, check_widen_factor
+from .base import KAIMING_FAN_IN, StagedBackbone, StrideSchedule, check_integer, check_positive
 from .layers import Config, ConvNormAct, SELayer, make_divisible
 
 STEM_CHANNELS = 16
@@ -185,13 +185,12 @@ class MobileNetV3(StagedBackbone):
         init_cfg: dict | list[dict] | None = KAIMING_FAN_IN,
     ) -> None:
         super().__init__(out_indices, frozen_stages, norm_eval, with_cp, init_cfg)
-        if arch not in BLOCKS:
+        if not isinstance(arch, str) or arch not in BLOCKS:
             raise ValueError(f'arch must be one of {tuple(BLOCKS)}, got {arch!r}')
-        width = check_widen_factor(widen_factor)
+        width = check_positive('widen_factor', widen_factor)
         in_channels = check_integer('in_channels', in_channels, 1)
         se_divisor = check_integer('se_divisor', se_divisor, 1)
-        if not se_gate_slope > 0:
-            raise ValueError(f'se_gate_slope must be above 0, got {se_gate_slope!r}')
+        se_gate_slope = check_positive('se_gate_slope', se_gate_slope)
         strides = StrideSchedule(output_stride)
 
         channels = make_divisible(STEM_CHANNELS * width)

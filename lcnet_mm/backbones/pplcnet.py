@@ -9,7 +9,7 @@ from typing import NamedTuple
 from mmengine.registry import MODELS
 from torch import nn
 
-from .base import KAIMING_FAN_IN, StagedBackbone, StrideSchedule, check_integer, check_widen_factor
+from .base import KAIMING_FAN_IN, StagedBackbone, StrideSchedule, check_integer, check_positive
 from .layers import Config, ConvNormAct, DepthwiseSeparable, make_divisible
 
 STEM_CHANNELS = 16
@@ -96,7 +96,7 @@ class PPLCNet(StagedBackbone):
         init_cfg: dict | list[dict] | None = KAIMING_FAN_IN,
     ) -> None:
         super().__init__(out_indices, frozen_stages, norm_eval, with_cp, init_cfg)
-        width = check_widen_factor(widen_factor)
+        width = check_positive('widen_factor', widen_factor)
         in_channels = check_integer('in_channels', in_channels, 1)
         strides = StrideSchedule(output_stride)
         use_se = parse_bits('se_blocks', se_blocks)

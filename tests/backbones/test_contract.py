@@ -60,7 +60,7 @@ def test_every_parameter_gets_a_gradient(backbone, kwargs):
 
 
 @BUILDERS
-@pytest.mark.parametrize('frozen_stages', [-1, 0, 2, 4])
+@pytest.mark.parametrize('frozen_stages', [-1, 0, 1, 2, 3, 4])
 def test_frozen_stages_do_not_move(backbone, kwargs, frozen_stages):
     torch.manual_seed(0)
     model = backbone(frozen_stages=frozen_stages, **kwargs)
@@ -152,7 +152,8 @@ def test_dilation_meets_the_pixels_that_the_strides_met(backbone, kwargs, output
             if hasattr(module, 'se'):
                 module.se = None
     assert [info['reduction'] for info in dilated.feature_info] == [min(16, output_stride), output_stride]
-    image = torch.randn(1, 3, 128, 192, dtype=torch.double)
+    # Two sizes that stride 32 does not divide: the last row and column meet the padding.
+    image = torch.randn(1, 3, 65, 100, dtype=torch.double)
     with torch.no_grad():
         for stride, fine, coarse in zip((16, 32), dilated(image), strided(image), strict=True):
             step = stride // output_stride or 1
@@ -169,6 +170,13 @@ def test_norms_and_input_channels(backbone, kwargs, norm_cfg):
     norms = [m for m in model.modules() if isinstance(m, nn.GroupNorm | nn.SyncBatchNorm | nn.BatchNorm2d)]
     kinds = {'GN': nn.GroupNorm, 'SyncBN': nn.SyncBatchNorm, 'BN': nn.BatchNorm2d}
     assert norms and all(isinstance(norm, kinds[norm_cfg['type']]) for norm in norms)
+
+
+@BUILDERS
+def test_without_norms_the_convolutions_have_biases(backbone, kwargs):
+    model = backbone(norm_cfg=None, **kwargs).eval()
+    assert len(model(torch.randn(1, 3, 32, 32))) == 4
+    assert all(module.bias is not None for module in model.modules() if isinstance(module, nn.Conv2d))
 
 
 @pytest.mark.parametrize('library', ['mmdet', 'mmseg', 'mmpretrain'])

@@ -18,6 +18,8 @@ def randomise(model: torch.nn.Module) -> None:
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.1, generator=generator)
             module.running_var.uniform_(0.5, 1.5, generator=generator)
+            module.weight.data.uniform_(0.6, 1.4, generator=generator)
+            module.bias.data.normal_(0, 0.1, generator=generator)
 
 
 @pytest.mark.parametrize('arch', ['large', 'small'])
@@ -58,12 +60,24 @@ def test_gate_slope():
 
 
 @pytest.mark.parametrize(
-    'kwargs, word',
-    [(dict(arch='medium'), 'medium'), (dict(se_divisor=0), 'se_divisor'), (dict(se_gate_slope=0), 'slope')],
+    'kwargs, error',
+    [
+        (dict(arch='medium'), ValueError),
+        (dict(arch=['large']), ValueError),
+        (dict(se_divisor=0), ValueError),
+        (dict(se_divisor=8.5), TypeError),
+        (dict(se_gate_slope=0), ValueError),
+        (dict(se_gate_slope='steep'), TypeError),
+        (dict(widen_factor=-1), ValueError),
+        (dict(norm_cfg='BN'), TypeError),
+        (dict(out_indices=(2, 1)), ValueError),
+    ],
 )
-def test_wrong_arguments_are_named(kwargs, word):
-    with pytest.raises(ValueError, match=word):
+def test_wrong_arguments_are_named(kwargs, error):
+    with pytest.raises(error) as caught:
         MobileNetV3(**kwargs)
+    ((name, value),) = kwargs.items()
+    assert name in str(caught.value) and str(value) in str(caught.value)
 
 
 @pytest.mark.parametrize('library', ['mmseg', 'mmpretrain'])

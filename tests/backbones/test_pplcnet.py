@@ -32,6 +32,8 @@ ABLATIONS = [
     (dict(se_blocks='0000000000000'), 1_838_136),
     (dict(large_kernel_blocks='0000000000000'), 1_863_192),
 ]
+# pplcnet.md §4: without the last 1x1 convolution the linear layer reads the 256 pooled features.
+WITHOUT_LAST_CONV_05 = 527_896
 # The 1x1 convolution from 256 to 1280 without bias, and the linear layer to 1000 classes.
 CLASSIFIER_05 = 256 * 1280 + 1280 * 1000 + 1000
 
@@ -51,6 +53,10 @@ def test_parameters_and_widths_equal_the_reference(width):
 @pytest.mark.parametrize('kwargs, params', ABLATIONS)
 def test_ablations_have_the_reference_parameters(kwargs, params):
     assert count(PPLCNet(0.5, **kwargs)) + CLASSIFIER_05 == params
+
+
+def test_last_convolution_is_the_classifiers():
+    assert count(PPLCNet(0.5)) + 256 * 1000 + 1000 == WITHOUT_LAST_CONV_05
 
 
 def test_squeeze_widths_are_not_rounded():
@@ -87,7 +93,7 @@ def test_logits_equal_the_original_classifier(name):
 
 
 def randomise(model: torch.nn.Module) -> None:
-    """Random BN statistics and affine parameters; weights keep their initial scale."""
+    """Random BN statistics, affine parameters and SE biases; weights keep their initial scale."""
     generator = torch.Generator().manual_seed(0)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -96,6 +102,8 @@ def randomise(model: torch.nn.Module) -> None:
             with torch.no_grad():
                 module.weight.uniform_(0.6, 1.4, generator=generator)
                 module.bias.normal_(0, 0.1, generator=generator)
+        elif isinstance(module, torch.nn.Conv2d) and module.bias is not None:
+            module.bias.data.normal_(0, 0.5, generator=generator)
 
 
 @pytest.mark.parametrize('name, width', [('lcnet_050', 0.5), ('lcnet_075', 0.75), ('lcnet_100', 1.0)])
@@ -145,12 +153,14 @@ def test_widths_between_the_published_ones(width):
     [
         (dict(widen_factor=0), ValueError, ('widen_factor', '0')),
         (dict(widen_factor=-0.5), ValueError, ('widen_factor', '-0.5')),
+        (dict(widen_factor=True), TypeError, ('widen_factor', 'True')),
+        (dict(widen_factor=float('inf')), ValueError, ('widen_factor', 'inf')),
         (dict(widen_factor=float('nan')), ValueError, ('widen_factor', 'nan')),
         (dict(widen_factor='1x'), TypeError, ('widen_factor', '1x')),
         (dict(se_blocks='0011'), ValueError, ('se_blocks', '0011', '13')),
         (dict(se_blocks='000000000002x'), ValueError, ('se_blocks', '000000000002x')),
         (dict(se_blocks=11), TypeError, ('se_blocks', '11')),
-        (dict(large_kernel_blocks='1' * 14), ValueError, ('large_kernel_blocks', '13')),
+        (dict(large_kernel_blocks='1' * 14), ValueError, ('large_kernel_blocks', '13', '1' * 14)),
         (dict(act_cfg=dict(type='HSwitch')), ValueError, ('act_cfg', 'HSwitch')),
         (dict(act_cfg='HSwish'), TypeError, ('act_cfg', 'HSwish')),
         (dict(act_cfg=dict(type='ReLU', slope=2)), ValueError, ('act_cfg', 'slope')),
@@ -158,6 +168,7 @@ def test_widths_between_the_published_ones(width):
         (dict(norm_cfg=dict(type='GN', num_groups=7)), ValueError, ('norm_cfg', 'num_groups')),
         (dict(in_channels=0), ValueError, ('in_channels', '0')),
         (dict(in_channels=3.0), TypeError, ('in_channels', '3.0')),
+        (dict(output_stride='16'), ValueError, ('output_stride', "'16'")),
         (dict(output_stride=4), ValueError, ('output_stride', '4', '8, 16, 32')),
         (dict(out_indices=(1, 5)), ValueError, ('out_indices', '5')),
         (dict(out_indices=-6), ValueError, ('out_indices', '-6')),
@@ -165,7 +176,10 @@ def test_widths_between_the_published_ones(width):
         (dict(out_indices=(1, 1)), ValueError, ('out_indices', '(1, 1)')),
         (dict(out_indices=(4, -1)), ValueError, ('out_indices', '(4, -1)')),
         (dict(out_indices=()), TypeError, ('out_indices', '()')),
+        (dict(out_indices=(1.5,)), TypeError, ('out_indices', '1.5')),
+        (dict(out_indices=None), TypeError, ('out_indices', 'None')),
         (dict(out_indices='1'), TypeError, ('out_indices', '1')),
+        (dict(frozen_stages=-2), ValueError, ('frozen_stages', '-2')),
         (dict(frozen_stages=5), ValueError, ('frozen_stages', '5')),
         (dict(frozen_stages=True), TypeError, ('frozen_stages', 'True')),
     ],
