@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 class ChannelsLastHook(Hook):
     """Keep the model's weights in channels-last order; the activations follow.
 
-    Depthwise convolutions and their gradients are much faster so on a CPU (docs/training.md has the measured ratio).
+    Depthwise convolutions and their gradients are much faster so on a CPU (docs/detection.md has the measured ratio).
     The numbers of a checkpoint do not change.
     """
 

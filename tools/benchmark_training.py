@@ -6,9 +6,10 @@ from pathlib import Path
 
 import torch
 from mmengine.config import DictAction
+from mmengine.logging import MMLogger
 
 from lcnet_mm.apis import check_data, load_config, run_cli
-from lcnet_mm.latency.training import TrainingBench, profile_training
+from lcnet_mm.latency.training import RandomBatches, TrainingBench, profile_training
 
 
 def main() -> None:
@@ -22,6 +23,14 @@ def main() -> None:
     parser.add_argument(
         '--channels-last', choices=('no', 'yes', 'both'), default='no', help='order of the weights (default: no)'
     )
+    parser.add_argument(
+        '--boxes', type=int, metavar='N', help='train on random pictures with N boxes each instead of data'
+    )
+    parser.add_argument('--size', type=int, default=320, help='side of the random pictures (default: 320)')
+    parser.add_argument('--batch-size', type=int, metavar='N', help="default: the config's")
+    parser.add_argument(
+        '--epoch', type=int, default=0, help='training phase, for heads that change their assigner (default: 0)'
+    )
     parser.add_argument('--threads', type=int, metavar='N', help='default: all cores')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the medians to this file')
     parser.add_argument(
@@ -30,13 +39,23 @@ def main() -> None:
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
+    # Building a model and an optimizer writes a line for every parameter.
+    MMLogger.get_instance('mmengine', log_level='WARNING')
     orders = {'no': [False], 'yes': [True], 'both': [False, True]}[args.channels_last]
     benches = {}
     for path in args.configs:
         cfg = load_config(path, args.cfg_options)
-        check_data(cfg, ('train',))
+        if args.batch_size:
+            cfg.train_dataloader.batch_size = args.batch_size
+        batches = None
+        if args.boxes is None:
+            check_data(cfg, ('train',))
+        else:
+            num_classes = cfg.model.bbox_head.num_classes
+            batches = RandomBatches(cfg.train_dataloader.batch_size, args.size, args.boxes, num_classes)
         for order in orders:
-            benches[f'{path}{" channels-last" if order else ""}'] = TrainingBench(cfg, order)
+            name = f'{path}{" channels-last" if order else ""}'
+            benches[name] = TrainingBench(cfg, order, batches, args.epoch)
     profiles = profile_training(benches, args.steps)
     print(f'the configs in turn, {args.steps} steps, {torch.get_num_threads()} threads, medians')
     for name, profile in profiles.items():

@@ -11,10 +11,13 @@ from typing import Any
 
 import torch
 from mmdet.models.utils import unpack_gt_instances
+from mmdet.testing import demo_mm_inputs
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS
 from mmengine.runner import Runner
+
+from .memory import PeakMemory
 
 PARTS = ('data', 'preprocess', 'forward', 'loss', 'backward', 'optimizer')
 
@@ -27,9 +30,13 @@ class TrainingProfile:
         batch_size: Pictures per step.
         seconds: For each of :data:`PARTS` one number per step. 'data' is the loader's work in one process, which
             worker processes do beside the others; 'loss' is assignment and losses.
+        loss_memory: Bytes that assignment and losses, with what they keep for the backward pass, added at their peak;
+            one number per step,
+            the warm-up too; empty where the system does not tell.
     """
 
     batch_size: int
+    loss_memory: list[int] = field(default_factory=list)
     seconds: dict[str, list[float]] = field(default_factory=lambda: {part: [] for part in PARTS})
 
     @contextmanager
@@ -57,6 +64,7 @@ class TrainingProfile:
             step_milliseconds=1e3 * self.step,
             images_per_second=self.batch_size / self.step,
             share={part: self.median(part) / self.step for part in PARTS},
+            loss_memory_bytes=max(self.loss_memory, default=None),
         )
 
     def format_table(self) -> str:
@@ -65,20 +73,49 @@ class TrainingProfile:
             f'{part:<10}  {1e3 * self.median(part):>8.1f} ms  {self.median(part) / self.step:>6.1%}' for part in PARTS
         ]
         lines.append(f'{"step":<10}  {1e3 * self.step:>8.1f} ms  {self.batch_size / self.step:>6.1f} pictures/s')
+        if self.loss_memory:
+            lines.append(f'peak of assignment and losses: {max(self.loss_memory) / 2**20:.0f} MiB')
         return '\n'.join(lines)
 
 
+class RandomBatches:
+    """Endless batches of one random picture set, for a profile without data.
+
+    Args:
+        batch_size: Pictures per batch.
+        size: Their height and width.
+        boxes: Random boxes in each picture.
+        num_classes: The labels are drawn below it.
+    """
+
+    def __init__(self, batch_size: int, size: int, boxes: int, num_classes: int) -> None:
+        inputs = demo_mm_inputs(batch_size, (3, size, size), num_items=[boxes] * batch_size, num_classes=num_classes)
+        for sample in inputs['data_samples']:
+            # mmdet draws labels from 1.
+            sample.gt_instances.labels -= 1
+            sample.ignored_instances = sample.ignored_instances[:0]
+        self.batch = inputs
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        while True:
+            yield self.batch
+
+
 class TrainingBench:
-    """A single-stage detector that trains step by step on its own data.
+    """A single-stage detector that trains step by step.
 
     Args:
         cfg: The config of an mmdet single-stage detector.
         channels_last: Whether the weights are kept in channels-last order.
+        batches: What to train on instead of the config's own data.
+        epoch: The training phase, for heads that change their assigner.
     """
 
-    def __init__(self, cfg: Config, channels_last: bool) -> None:
-        loader = {**cfg.train_dataloader, 'num_workers': 0, 'persistent_workers': False}
-        self.loader = Runner.build_dataloader(loader, seed=0)
+    def __init__(self, cfg: Config, channels_last: bool, batches: RandomBatches | None = None, epoch: int = 0) -> None:
+        self.loader: Any = batches
+        if batches is None:
+            loader = {**cfg.train_dataloader, 'num_workers': 0, 'persistent_workers': False}
+            self.loader = Runner.build_dataloader(loader, seed=0)
         torch.manual_seed(0)
         self.model = MODELS.build(cfg.model)
         self.model.init_weights()
@@ -86,7 +123,8 @@ class TrainingBench:
         if channels_last:
             self.model.to(memory_format=torch.channels_last)
         self.optimizer = build_optim_wrapper(self.model, cfg.optim_wrapper)
-        self.profile = TrainingProfile(loader['batch_size'])
+        self.model.bbox_head.epoch = epoch
+        self.profile = TrainingProfile(cfg.train_dataloader['batch_size'])
         self.batches = iter(self.loader)
 
     def step(self, record: bool) -> None:
@@ -101,10 +139,13 @@ class TrainingBench:
             data = self.model.data_preprocessor(batch, training=True)
         with profile.timed('forward'):
             outputs = self.model.bbox_head(self.model.extract_feat(data['inputs']))
-        with profile.timed('loss'):
+        with profile.timed('loss'), PeakMemory() as memory:
             instances, ignored, metas = unpack_gt_instances(data['data_samples'])
             losses = self.model.bbox_head.loss_by_feat(*outputs, instances, metas, ignored)
             loss, _ = self.model.parse_losses(losses)
+        if memory.added is not None:
+            # Of every step: the first one shows it, later ones find memory that the allocator kept.
+            self.profile.loss_memory.append(memory.added)
         with profile.timed('backward'):
             loss.backward()
         with profile.timed('optimizer'):

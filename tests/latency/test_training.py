@@ -1,7 +1,10 @@
+import mmap
+
 import pytest
 
 from lcnet_mm.apis import load_config
-from lcnet_mm.latency.training import PARTS, TrainingBench, TrainingProfile, profile_training
+from lcnet_mm.latency.memory import PeakMemory
+from lcnet_mm.latency.training import PARTS, RandomBatches, TrainingBench, TrainingProfile, profile_training
 
 
 def test_medians_and_shares():
@@ -32,3 +35,20 @@ def test_steps_train_in_turn(digits):
     assert (benches['a'].model.backbone.conv1.conv.weight != before).any()
     for profile in profiles.values():
         assert all(len(profile.seconds[part]) == 3 and min(profile.seconds[part]) > 0 for part in PARTS)
+
+
+def test_random_batches_need_no_data():
+    batch = next(iter(RandomBatches(batch_size=2, size=64, boxes=5, num_classes=3)))
+    assert [tuple(image.shape) for image in batch['inputs']] == [(3, 64, 64)] * 2
+    for sample in batch['data_samples']:
+        assert len(sample.gt_instances.bboxes) == 5
+        assert sample.gt_instances.labels.min() >= 0 and sample.gt_instances.labels.max() < 3
+
+
+def test_peak_memory_sees_what_was_given_back():
+    size = 64 << 20
+    with PeakMemory() as memory, mmap.mmap(-1, size) as block:
+        block.write(b'1' * size)
+    if memory.added is None:
+        pytest.skip('this system does not let a process reset its peak')
+    assert size <= memory.added < 3 * size
