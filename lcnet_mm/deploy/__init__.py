@@ -1,0 +1,15 @@
+"""From a checkpoint to OpenVINO: mmdeploy's OpenVINO backend on today's OpenVINO, and rewriters for our models.
+
+Importing this package registers everything; mmdeploy's own ``build_task_processor``, ``torch2onnx``, ``to_backend`` and
+``build_backend_model`` then work as documented.
+"""
+
+from .._optional import require
+
+for _package in ('mmdeploy', 'onnx', 'openvino'):
+    require(_package, 'lcnet_mm.deploy', 'deploy')
+
+from . import rewriters  # noqa: E402
+from .backend import OpenVINOManager, OpenVINOWrapper  # noqa: E402
+
+__all__ = ['OpenVINOManager', 'OpenVINOWrapper', 'rewriters']

@@ -1,0 +1,161 @@
+"""How models change on their way to ONNX: prediction without Python control flow, and a form without NMS.
+
+``codebase_config.model_type='raw'`` exports any single-stage detector as scores ``(N, P, classes)`` and boxes
+``(N, P, 4)`` xyxy in input pixels; mmdeploy's own ``build_backend_model`` then does the NMS outside the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from typing import Any
+
+import mmdeploy.codebase.mmdet.deploy.object_detection_model as detection_models
+import mmdeploy.codebase.mmdet.models
+import mmdeploy.codebase.mmpretrain.models
+import mmdeploy.codebase.mmseg.models  # noqa: F401
+import mmdeploy.core.rewriters.function_rewriter as function_rewriter
+import torch
+from mmcv.ops import batched_nms
+from mmdeploy.codebase.mmdet.deploy import get_post_processing_params
+from mmdeploy.core import FUNCTION_REWRITER
+from mmdeploy.mmcv.ops import multiclass_nms
+from mmdeploy.utils import get_codebase_config, is_dynamic_shape
+from torch import Tensor
+
+from ..detection.heads.base import PicoDetBaseHead
+from ..detection.structures import Points
+
+# torch made its list of functions wrapped for fx a dict, from which mmdeploy pops the last one. It falls back to a list
+# of its own where torch has none; the export through the tracer needs neither.
+if not isinstance(function_rewriter._wrapped_fns_to_patch, list):
+    function_rewriter._wrapped_fns_to_patch = []
+
+# mmdeploy keeps its registry of backend detectors under a private name of the module.
+BACKEND_DETECTORS = vars(detection_models)['__BACKEND_MODEL']
+
+
+def is_raw(deploy_cfg: Any) -> bool:
+    """Whether the deploy config asks for scores and boxes without NMS."""
+    return get_codebase_config(deploy_cfg).get('model_type') == 'raw'
+
+
+@FUNCTION_REWRITER.register_rewriter('lcnet_mm.detection.heads.base.PicoDetBaseHead.get_points')
+def picodet_head__get_points(self: PicoDetBaseHead, maps: Sequence[Tensor]) -> Points:
+    """The points of a static input are constants, not a subgraph of shapes."""
+    ctx = FUNCTION_REWRITER.get_context()
+    points = ctx.origin_func(self, maps)
+    if is_dynamic_shape(ctx.cfg):
+        return points
+    return Points(points.centers.data, points.strides.data, points.level_sizes)
+
+
+@FUNCTION_REWRITER.register_rewriter('lcnet_mm.detection.heads.base.PicoDetBaseHead.predict_by_feat')
+def picodet_head__predict_by_feat(
+    self: PicoDetBaseHead,
+    *outputs: Sequence[Tensor],
+    batch_img_metas: list[dict] | None = None,
+    cfg: Any = None,
+    rescale: bool = False,
+    with_nms: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """Prediction of a batch in tensors.
+
+    Returns:
+        ``dets`` ``(N, K, 5)`` and ``labels`` ``(N, K)``; without NMS boxes ``(N, P, 4)`` and scores
+        ``(N, P, classes)``, as mmdeploy's own rewriters do.
+    """
+    ctx = FUNCTION_REWRITER.get_context()
+    scores, boxes = self.scores_and_boxes_by_feat(*outputs)
+    if not with_nms:
+        return boxes, scores
+    cfg = self.test_cfg if cfg is None else cfg
+    if not is_dynamic_shape(ctx.cfg):
+        sizes = [int(level.shape[-2]) * int(level.shape[-1]) for level in outputs[0]]
+        scores, boxes = keep_best_points(scores, boxes, sizes, cfg.get('nms_pre', -1))
+    if self.clip_border:
+        assert batch_img_metas is not None
+        height, width = batch_img_metas[0]['img_shape'][:2]
+        limits = torch.stack([torch.as_tensor(side, dtype=boxes.dtype) for side in (width, height, width, height)])
+        boxes = torch.minimum(boxes.clamp(min=0), limits)
+    params = get_post_processing_params(ctx.cfg)
+    keep = cfg.get('max_per_img', params.keep_top_k)
+    return multiclass_nms(
+        boxes,
+        scores,
+        # No class can have more than all classes together.
+        keep,
+        nms_type='nms',
+        iou_threshold=cfg.nms.get('iou_threshold', params.iou_threshold),
+        score_threshold=cfg.get('score_thr', params.score_threshold),
+        pre_top_k=params.get('pre_top_k', -1),
+        keep_top_k=keep,
+    )
+
+
+def keep_best_points(
+    scores: Tensor, boxes: Tensor, level_sizes: Sequence[int], count: int
+) -> tuple[Tensor, Tensor]:
+    """Keep the ``count`` best points of each level that has more, as prediction in PyTorch does."""
+    if not any(0 < count < size for size in level_sizes):
+        return scores, boxes
+    kept_scores, kept_boxes = [], []
+    for level_scores, level_boxes in zip(
+        scores.split(list(level_sizes), 1), boxes.split(list(level_sizes), 1), strict=True
+    ):
+        if level_scores.shape[1] > count:
+            index = level_scores.amax(2).topk(count, dim=1).indices.unsqueeze(2)
+            level_scores = level_scores.gather(1, index.expand(-1, -1, level_scores.shape[2]))
+            level_boxes = level_boxes.gather(1, index.expand(-1, -1, 4))
+        kept_scores.append(level_scores)
+        kept_boxes.append(level_boxes)
+    return torch.cat(kept_scores, 1), torch.cat(kept_boxes, 1)
+
+
+@FUNCTION_REWRITER.register_rewriter('mmdet.models.dense_heads.base_dense_head.BaseDenseHead.predict')
+def base_dense_head__predict(self: Any, x: tuple[Tensor, ...], batch_data_samples: Any, rescale: bool = False) -> Any:
+    """Prediction of any dense head, in the raw form without selection and NMS."""
+    ctx = FUNCTION_REWRITER.get_context()
+    raw = is_raw(ctx.cfg)
+    cfg = self.test_cfg
+    options: dict[str, Any] = {}
+    if raw:
+        # The rewriters of mmdeploy read their top-k from here.
+        self.test_cfg = copy(cfg)
+        self.test_cfg['nms_pre'] = -1
+        options = dict(with_nms=False)
+    try:
+        metas = [sample.metainfo for sample in batch_data_samples]
+        result = self.predict_by_feat(*self(x), batch_img_metas=metas, rescale=rescale, **options)
+    finally:
+        self.test_cfg = cfg
+    if raw:
+        boxes, scores = result[:2]
+        return scores, boxes
+    return result
+
+
+@BACKEND_DETECTORS.register_module('raw')
+class RawDetector(detection_models.End2EndModel):
+    """mmdeploy's backend model for the raw form: the NMS of the model's ``test_cfg`` follows the graph."""
+
+    def predict(self, imgs: Tensor) -> list[Tensor]:
+        """Return ``dets`` ``(N, K, 5)`` and ``labels`` ``(N, K)`` of images ``(N, C, H, W)``, padded with scores 0."""
+        scores, boxes = self.wrapper.output_to_list(self.wrapper({self.input_name: imgs}))
+        test_cfg = self.model_cfg.model.test_cfg
+        results = [self.suppress(*image, test_cfg) for image in zip(scores, boxes, strict=True)]
+        count = max(1, *(len(labels) for _, labels in results))
+        dets = imgs.new_zeros(len(results), count, 5)
+        labels = torch.zeros(len(results), count, dtype=torch.long)
+        for index, (image_dets, image_labels) in enumerate(results):
+            dets[index, : len(image_dets)] = image_dets
+            labels[index, : len(image_labels)] = image_labels
+        return [dets, labels]
+
+    @staticmethod
+    def suppress(scores: Tensor, boxes: Tensor, test_cfg: Any) -> tuple[Tensor, Tensor]:
+        """NMS of one image: scores ``(P, classes)`` and boxes ``(P, 4)`` to dets ``(n, 5)`` and labels ``(n,)``."""
+        point, label = (scores > test_cfg.score_thr).nonzero(as_tuple=True)
+        dets, kept = batched_nms(boxes[point], scores[point, label], label, dict(test_cfg.nms))
+        kept = kept[: test_cfg.max_per_img]
+        return dets[: test_cfg.max_per_img], label[kept]
