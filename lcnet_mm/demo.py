@@ -1,4 +1,4 @@
-"""The demo: data, training, evaluation, pictures and a summary in one call."""
+"""The demo: data, training, evaluation, pictures, export and a summary in one call."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import cv2
@@ -15,12 +16,16 @@ import torch
 from mmengine.config import Config
 
 from .apis import load_config, predict, read_checkpoint, test, train
-from .apis.predict import find_images, read_image
 from .apis.train import newest_checkpoint
 from .datasets.digits import make_digits_dataset
+from .deploy.export import Export, deploy
+from .deploy.parity import format_table
 from .errors import as_user_error
+from .images import find_images, read_image
+from .runtime import Detector
 
 CONFIG = 'configs/demo/lcnet_0.5x_digits.py'
+DEPLOY_CONFIG = 'configs/deploy/detection_openvino_static-320x320.py'
 NUM_PICTURES = 12
 
 
@@ -58,7 +63,7 @@ def run_demo(demo: Demo) -> dict[str, Any]:
     Raises:
         UserError: the data folder holds something else, or a checkpoint cannot be read.
     """
-    print(f'1/4 data: {demo.data_dir}')
+    print(f'1/5 data: {demo.data_dir}')
     with as_user_error('the demo data cannot be made', OSError):
         make_digits_dataset(demo.data_dir)
 
@@ -67,22 +72,25 @@ def run_demo(demo: Demo) -> dict[str, Any]:
     history = demo.work_dir / 'training_seconds.json'
     checkpoint = newest_checkpoint(demo.work_dir)
     if checkpoint is not None and read_checkpoint(checkpoint)['meta'].get('epoch') == epochs:
-        print(f'2/4 training: {checkpoint} is complete')
+        print(f'2/5 training: {checkpoint} is complete')
     else:
-        print(f'2/4 training: {epochs} epochs, about 8 minutes on two cores; logs in {demo.work_dir}')
+        print(f'2/5 training: {epochs} epochs, about 8 minutes on two cores; logs in {demo.work_dir}')
         with stopwatch(history):
             train(cfg, work_dir=demo.work_dir, resume='auto')
         checkpoint = newest_checkpoint(demo.work_dir)
     assert checkpoint is not None
 
-    print('3/4 evaluation')
+    print('3/5 evaluation')
     metrics = test(demo.load(), checkpoint, work_dir=demo.work_dir)
 
-    print('4/4 pictures')
+    print('4/5 pictures')
     images = find_images([demo.data_dir / 'val2017'])[:NUM_PICTURES]
     result = predict(demo.load(), checkpoint, images, demo.work_dir / 'predictions', score_thr=0.4)
     mosaic = demo.work_dir / 'demo.jpg'
     draw_mosaic([Path(image['drawing']) for image in result.images], mosaic)
+
+    print('5/5 export to OpenVINO')
+    export, latency = export_model(demo, checkpoint, images)
 
     summary = dict(
         # CocoMetric returns nothing where nothing was detected.
@@ -95,11 +103,39 @@ def run_demo(demo: Demo) -> dict[str, Any]:
         checkpoint=checkpoint,
         picture=str(mosaic),
         predictions=str(result.json_file),
+        export=str(export.work_dir),
+        parity=export.passed,
+        latency_milliseconds=latency,
     )
     target = demo.work_dir / 'summary.json'
     target.write_text(json.dumps(summary, indent=1) + '\n')
     print(format_summary(summary, target))
     return summary
+
+
+def export_model(demo: Demo, checkpoint: str, images: list[Path]) -> tuple[Export, dict[int, float]]:
+    """Export the checkpoint at the size that it is tested with, and time the result.
+
+    Returns:
+        The export, and the median milliseconds from picture to detections by number of threads.
+    """
+    deploy_cfg, cfg = load_config(DEPLOY_CONFIG), demo.load()
+    (resize,) = (step for step in cfg.test_pipeline if step.type == 'Resize')
+    deploy_cfg.onnx_config.input_shape = list(resize.scale)
+    export = deploy(deploy_cfg, cfg, str(demo.config), checkpoint, images[0], demo.work_dir / 'deploy')
+    print(format_table(export.comparisons))
+    pictures = [read_image(path) for path in images]
+    latency = {}
+    for threads in sorted({1, torch.get_num_threads()}):
+        detector = Detector(export.work_dir, threads)
+        seconds = []
+        for picture in pictures * 5:
+            start = time.perf_counter()
+            detector(picture)
+            seconds.append(time.perf_counter() - start)
+        # The first round warms up.
+        latency[threads] = round(1e3 * median(seconds[len(pictures) :]), 2)
+    return export, latency
 
 
 class stopwatch:
@@ -136,6 +172,7 @@ def format_summary(summary: dict[str, Any], file: Path) -> str:
     """The one-screen summary."""
     metrics, seconds = summary['metrics'], summary['training_seconds']
     trained = f'{seconds // 60} min {seconds % 60} s' if seconds is not None else 'unknown'
+    latency = ', '.join(f'{value} ms ({threads} threads)' for threads, value in summary['latency_milliseconds'].items())
     lines = [
         '',
         f'  mAP 0.50:0.95   {metrics["bbox_mAP"]:.3f}',
@@ -144,6 +181,8 @@ def format_summary(summary: dict[str, Any], file: Path) -> str:
         f'  checkpoint      {summary["checkpoint"]}',
         f'  picture         {summary["picture"]}',
         f'  predictions     {summary["predictions"]}',
+        f'  OpenVINO        {summary["export"]}; the same detections: {"yes" if summary["parity"] else "NO"}',
+        f'  latency         {latency} from picture to detections',
         f'  this summary    {file}',
         '',
     ]

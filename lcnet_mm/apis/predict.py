@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,9 @@ from mmengine.config import Config
 from tqdm import tqdm
 
 from ..errors import UserError, as_user_error
+from ..images import drawing_path, find_images, read_image
 from .train import BUILD_ERRORS
 from .weights import load_weights
-
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 
 
 @dataclass
@@ -37,49 +36,6 @@ class Predictions:
     images: list[dict[str, Any]] = field(default_factory=list)
     failures: list[dict[str, str]] = field(default_factory=list)
     json_file: Path = Path()
-
-
-def find_images(inputs: Iterable[str | Path]) -> list[Path]:
-    """Expand folders (with all below them) to their pictures; a file is taken whatever its name.
-
-    Raises:
-        UserError: an input does not exist, or a folder has no picture.
-    """
-    images: list[Path] = []
-    for path in map(Path, inputs):
-        if path.is_dir():
-            found = sorted(p for p in path.rglob('*') if p.suffix.lower() in IMAGE_SUFFIXES)
-            if not found:
-                raise UserError(f'folder {path} has no picture ({", ".join(IMAGE_SUFFIXES)})')
-            images += found
-        elif path.is_file():
-            images.append(path)
-        else:
-            raise UserError(f'picture {path} does not exist')
-    return images
-
-
-def read_image(path: Path) -> np.ndarray:
-    """Read a picture as BGR ``(H, W, 3)`` uint8, whatever its depth, channels or the letters of its path.
-
-    Raises:
-        ValueError: the file is not a picture that OpenCV decodes.
-    """
-    data = np.fromfile(path, np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    if image is None:
-        raise ValueError('cannot be decoded as a picture')
-    return image
-
-
-def drawing_path(image: Path, taken: set[Path], out_dir: Path) -> Path:
-    """A name for the drawing; pictures of the same name from several folders are numbered."""
-    target, number = out_dir / f'{image.stem}.jpg', 1
-    while target in taken:
-        number += 1
-        target = out_dir / f'{image.stem}_{number}.jpg'
-    taken.add(target)
-    return target
 
 
 class DetectionPredictor:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.evaluator import DumpResults
+from torch import nn
 
 from ..errors import UserError
 from .train import build_runner, use_available_device
@@ -21,6 +23,7 @@ def test(
     out: str | Path | None = None,
     show_dir: str | Path | None = None,
     launcher: str = 'none',
+    build_model: Callable[[], nn.Module] | None = None,
 ) -> dict[str, Any]:
     """Evaluate a checkpoint on the test split.
 
@@ -31,6 +34,7 @@ def test(
         out: Where to write all predictions, ``.pkl``.
         show_dir: Folder, inside ``work_dir/TIMESTAMP``, for pictures with the predictions.
         launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
+        build_model: Makes a model to evaluate instead of the checkpoint, such as an exported one.
 
     Returns:
         The metrics by name.
@@ -51,7 +55,10 @@ def test(
         hook.draw = True
         hook.test_out_dir = str(show_dir)
     runner = build_runner(cfg, ('test',))
-    load_weights(runner.model, checkpoint)
+    if build_model is None:
+        load_weights(runner.model, checkpoint)
+    else:
+        runner.model = build_model()
     if out is not None:
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=str(out)))
     return runner.test()

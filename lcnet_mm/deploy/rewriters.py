@@ -93,9 +93,7 @@ def picodet_head__predict_by_feat(
     )
 
 
-def keep_best_points(
-    scores: Tensor, boxes: Tensor, level_sizes: Sequence[int], count: int
-) -> tuple[Tensor, Tensor]:
+def keep_best_points(scores: Tensor, boxes: Tensor, level_sizes: Sequence[int], count: int) -> tuple[Tensor, Tensor]:
     """Keep the ``count`` best points of each level that has more, as prediction in PyTorch does."""
     if not any(0 < count < size for size in level_sizes):
         return scores, boxes

@@ -1,0 +1,94 @@
+"""From the bytes of a picture to detections: PyTorch, mmdeploy's wrapper and the runtime, in turn."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from mmcv.transforms import Compose
+from mmdeploy.apis import build_task_processor
+from mmengine.config import Config
+
+from ..apis.weights import load_weights
+from ..deploy.backend import compile_options
+from ..runtime import Detector
+
+
+def decode(data: np.ndarray) -> np.ndarray:
+    """Decode a file's bytes to BGR ``(H, W, 3)`` uint8."""
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert image is not None, 'the bytes are no picture'
+    return image
+
+
+def build_pipelines(
+    cfg: Config, deploy_cfg: Config, checkpoint: str | Path, model_dir: str | Path, threads: int
+) -> dict[str, Callable[[np.ndarray], Any]]:
+    """The ways from a file's bytes to detections, by name; all on ``threads`` threads.
+
+    Args:
+        cfg: The detector's config.
+        deploy_cfg: The deploy config that it was exported with.
+        checkpoint: Its checkpoint.
+        model_dir: Its export.
+        threads: For each of the ways.
+    """
+    from mmdet.apis import inference_detector, init_detector
+    from mmdet.utils import get_test_pipeline_cfg
+
+    model = init_detector(cfg, None, device='cpu')
+    load_weights(model, checkpoint)
+    shape = deploy_cfg.onnx_config.get('input_shape')
+    steps = get_test_pipeline_cfg(cfg.copy())
+    steps[0] = dict(type='mmdet.LoadImageFromNDArray')
+    for step in steps:
+        if step['type'].split('.')[-1] == 'Resize' and shape:
+            step.update(scale=tuple(shape), keep_ratio=False)
+    pipeline = Compose(steps)
+
+    deploy_cfg = deploy_cfg.copy()
+    deploy_cfg.backend_config.compile_options = {**compile_options(deploy_cfg), 'INFERENCE_NUM_THREADS': threads}
+    runtime = Detector(model_dir, threads)
+    file = Path(model_dir, runtime.description['model'])
+    backend = build_task_processor(cfg, deploy_cfg, 'cpu').build_backend_model([str(file)])
+
+    def through_torch(data: np.ndarray) -> Any:
+        return inference_detector(model, decode(data), test_pipeline=pipeline)
+
+    def through_mmdeploy(data: np.ndarray) -> Any:
+        sample = pipeline(dict(img=decode(data), img_id=0))
+        with torch.no_grad():
+            return backend.test_step(dict(inputs=[sample['inputs']], data_samples=[sample['data_samples']]))
+
+    return {
+        'mmdet on PyTorch': through_torch,
+        "mmdeploy's backend model": through_mmdeploy,
+        'lcnet_mm.runtime': lambda data: runtime(decode(data)),
+    }
+
+
+def measure(
+    pipelines: dict[str, Callable[[np.ndarray], Any]], data: np.ndarray, rounds: int, warmup: int = 10
+) -> dict[str, float]:
+    """Median seconds of each way, one call of each in every round.
+
+    Args:
+        pipelines: From :func:`build_pipelines`.
+        data: The bytes of a picture.
+        rounds: Rounds that count.
+        warmup: Rounds before, which do not.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in pipelines}
+    for index in range(warmup + rounds):
+        for name, run in pipelines.items():
+            start = time.perf_counter()
+            run(data)
+            if index >= warmup:
+                seconds[name].append(time.perf_counter() - start)
+    return {name: median(values) for name, values in seconds.items()}

@@ -1,0 +1,66 @@
+"""Predictions as drawings and as JSON."""
+
+from __future__ import annotations
+
+import colorsys
+from typing import Any
+
+import cv2
+import numpy as np
+
+from .models import Detections, Model
+
+
+def class_color(label: int) -> tuple[int, int, int]:
+    """A BGR colour for a class; neighbouring classes differ clearly."""
+    red, green, blue = colorsys.hsv_to_rgb(label * 0.618034 % 1, 0.75, 0.95)
+    return int(255 * blue), int(255 * green), int(255 * red)
+
+
+def draw(model: Model, image: np.ndarray, result: Any, score_thr: float) -> np.ndarray:
+    """Draw a prediction on a copy of the BGR picture."""
+    canvas = image.copy()
+    if isinstance(result, Detections):
+        for box, score, label in zip(*result, strict=True):
+            if score >= score_thr:
+                draw_box(canvas, box, f'{model.classes[label]} {score:.2f}', class_color(int(label)))
+    elif result.ndim == 2:
+        palette = np.array([class_color(label) for label in range(256)], np.uint8)
+        canvas = cv2.addWeighted(canvas, 0.4, palette[result], 0.6, 0)
+    else:
+        best = int(result.argmax())
+        draw_label(canvas, (2, 2), f'{model.classes[best]} {result[best]:.3f}', class_color(best))
+    return canvas
+
+
+def draw_box(canvas: np.ndarray, box: np.ndarray, text: str, color: tuple[int, int, int]) -> None:
+    """Draw a box xyxy with its text above it, or inside where there is no room."""
+    left, top, right, bottom = (round(float(value)) for value in box)
+    cv2.rectangle(canvas, (left, top), (right, bottom), color, 2)
+    draw_label(canvas, (left, top - 14 if top >= 14 else top), text, color)
+
+
+def draw_label(canvas: np.ndarray, corner: tuple[int, int], text: str, color: tuple[int, int, int]) -> None:
+    """Write text on a filled ground, its top left at ``corner``."""
+    (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.4, 1)
+    left, top = corner
+    cv2.rectangle(canvas, (left, top), (left + width + 2, top + height + 5), color, cv2.FILLED)
+    cv2.putText(canvas, text, (left + 1, top + height + 2), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
+
+
+def to_json(model: Model, result: Any, score_thr: float) -> dict[str, Any]:
+    """A prediction as JSON types; a mask as the share of each class in it."""
+    if isinstance(result, Detections):
+        detections = [
+            {'class': model.classes[label], 'label': int(label), 'score': float(score), 'bbox': box.tolist()}
+            for box, score, label in zip(*result, strict=True)
+            if score >= score_thr
+        ]
+        return dict(detections=detections)
+    if result.ndim == 2:
+        counts = np.bincount(result.ravel(), minlength=len(model.classes))
+        return dict(shares={model.classes[i]: float(n / result.size) for i, n in enumerate(counts) if n})
+    best = np.argsort(-result)[:5]
+    return dict(
+        top=[{'class': model.classes[label], 'label': int(label), 'score': float(result[label])} for label in best]
+    )

@@ -1,0 +1,77 @@
+"""What happens to a picture: geometry by OpenCV, colour and normalisation inside the OpenVINO graph.
+
+The resize stays outside: OpenCV's kernel on uint8 is the one that the model was trained and tested with, to the last
+bit, and it is faster than the graph's, which has to take a new shape with every picture (docs/deploy.md has the ratio).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import openvino
+from openvino.preprocess import ColorFormat, PrePostProcessor
+
+KERNELS = dict(
+    nearest=cv2.INTER_NEAREST,
+    bilinear=cv2.INTER_LINEAR,
+    bicubic=cv2.INTER_CUBIC,
+    area=cv2.INTER_AREA,
+    lanczos=cv2.INTER_LANCZOS4,
+)
+
+
+def apply_steps(image: np.ndarray, description: dict[str, Any]) -> tuple[np.ndarray, tuple[float, float]]:
+    """Bring a picture to the network's size.
+
+    Args:
+        image: BGR ``(H, W, 3)`` uint8.
+        description: ``input`` of ``model.json``.
+
+    Returns:
+        The picture ``(h, w, 3)``, and the factors of width and height by which it was resized.
+    """
+    scale = (1.0, 1.0)
+    for step in description['steps']:
+        height, width = image.shape[:2]
+        if step['type'] == 'center_crop':
+            crop_width, crop_height = step['size']
+            top, left = max(0, round((height - crop_height) / 2)), max(0, round((width - crop_width) / 2))
+            image = image[top : top + crop_height, left : left + crop_width]
+            continue
+        if step['type'] == 'resize_edge':
+            factor = step['size'] / min(height, width)
+            size = (int(width * factor), int(height * factor))
+            size = (step['size'], size[1]) if width < height else (size[0], step['size'])
+        elif step['keep_ratio']:
+            longest, shortest = max(step['size']), min(step['size'])
+            factor = min(longest / max(height, width), shortest / min(height, width))
+            size = (int(width * factor + 0.5), int(height * factor + 0.5))
+        else:
+            size = tuple(step['size'])
+        size = (max(1, size[0]), max(1, size[1]))
+        image = cv2.resize(image, size, interpolation=KERNELS[step['interpolation']])
+        scale = (size[0] / width, size[1] / height)
+    divisor = description['pad_size_divisor']
+    bottom, right = -image.shape[0] % divisor, -image.shape[1] % divisor
+    if bottom or right:
+        value = description['pad_value']
+        image = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=[value] * 3)
+    return image, scale
+
+
+def compile_preprocessing(model: openvino.Model, description: dict[str, Any]) -> openvino.Model:
+    """Put colour order, conversion to float and normalisation into the graph, whose input becomes uint8 NHWC BGR."""
+    processor = PrePostProcessor(model)
+    channels_first = openvino.Layout('NCHW')
+    entry = processor.input()
+    tensor = entry.tensor()
+    tensor.set_element_type(openvino.Type.u8).set_layout(openvino.Layout('NHWC')).set_color_format(ColorFormat.BGR)
+    steps = entry.preprocess()
+    steps.convert_element_type(openvino.Type.f32)
+    if description['color'] == 'RGB':
+        steps.convert_color(ColorFormat.RGB)
+    steps.mean([float(value) for value in description['mean']]).scale([float(value) for value in description['std']])
+    entry.model().set_layout(channels_first)
+    return processor.build()
