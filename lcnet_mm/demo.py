@@ -113,7 +113,7 @@ def run_demo(demo: Demo) -> dict[str, Any]:
     return summary
 
 
-def export_model(demo: Demo, checkpoint: str, images: list[Path]) -> tuple[Export, dict[int, float]]:
+def export_model(demo: Demo, checkpoint: str, images: list[Path]) -> tuple[Export, dict[str, float]]:
     """Export the checkpoint at the size that it is tested with, and time the result.
 
     Returns:
@@ -134,7 +134,7 @@ def export_model(demo: Demo, checkpoint: str, images: list[Path]) -> tuple[Expor
             detector(picture)
             seconds.append(time.perf_counter() - start)
         # The first round warms up.
-        latency[threads] = round(1e3 * median(seconds[len(pictures) :]), 2)
+        latency[str(threads)] = round(1e3 * median(seconds[len(pictures) :]), 2)
     return export, latency
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -16,8 +20,9 @@ import onnxruntime
 import torch
 from mmdeploy.apis import build_task_processor, torch2onnx
 from mmdeploy.core import RewriterContext
-from mmdeploy.utils import get_backend
+from mmdeploy.utils import get_backend, get_root_logger
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from torch import Tensor
 
 from ..apis.test import test
@@ -28,7 +33,7 @@ from ..images import find_images, read_image
 from . import parity
 from .backend import OpenVINOWrapper, compile_options, convert_onnx
 from .description import TASKS, describe_model
-from .rewriters import is_raw
+from .rewriters import clips_boxes, is_raw
 
 NUM_RANDOM = 2
 # Largest drop of the main metric that --data accepts, in the metric's own unit.
@@ -100,7 +105,7 @@ def deploy(
     with tempfile.TemporaryDirectory(dir=work_dir, prefix='.partial-') as folder:
         partial_dir = Path(folder)
         onnx_file = partial_dir / deploy_cfg.onnx_config.save_file
-        with as_user_error('the export to ONNX failed', Exception):
+        with quiet(), as_user_error('the export to ONNX failed', Exception):
             torch2onnx(str(image), folder, onnx_file.name, deploy_cfg, cfg, str(checkpoint), 'cpu')
         files = [onnx_file]
         if get_backend(deploy_cfg).value == 'openvino':
@@ -109,13 +114,14 @@ def deploy(
         description = describe_model(
             cfg, deploy_cfg, classes, model_file=files[-1].name, config=config_name, checkpoint=checkpoint
         )
+        if TASKS[codebase] == 'detection':
+            description['output']['clip'] = clips_boxes(getattr(model, 'bbox_head', None))
         description['files'] = {path.name: path.stat().st_size for path in sorted(partial_dir.glob('end2end.*'))}
         (partial_dir / 'model.json').write_text(json.dumps(description, indent=1) + '\n')
-        comparisons = compare(processor, model, files, image)
-        metrics = {}
-        if with_data:
-            metrics = compare_metrics(processor, cfg, checkpoint, files[-1], partial_dir)
-        draw(processor, model, files[-1], image, partial_dir)
+        with quiet():
+            comparisons = compare(processor, model, files, image)
+            metrics = compare_metrics(processor, cfg, checkpoint, files[-1]) if with_data else {}
+            draw(processor, model, files[-1], image, partial_dir)
         passed = all(c.passed for c in comparisons) and not any(drops(metrics).values())
         report = dict(
             passed=passed, comparisons=[c.to_dict() for c in comparisons], metrics=metrics, too_large=drops(metrics)
@@ -125,6 +131,22 @@ def deploy(
             if path.is_file():
                 os.replace(path, work_dir / path.name)
     return Export(work_dir, comparisons, metrics, passed)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep away the tracer's warnings on every shape it meets, and the mm libraries' notes on their registries."""
+    loggers = [get_root_logger(), MMLogger.get_current_instance()]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
 
 
 def dataset_classes(processor: Any) -> list[str]:
@@ -243,9 +265,7 @@ def compare_outputs(
     return [('probabilities', parity.compare_probabilities(expected['output'], actual['output'], factor))]
 
 
-def compare_metrics(
-    processor: Any, cfg: Config, checkpoint: str | Path, file: Path, work_dir: Path
-) -> dict[str, dict[str, float]]:
+def compare_metrics(processor: Any, cfg: Config, checkpoint: str | Path, file: Path) -> dict[str, dict[str, float]]:
     """Evaluate the PyTorch model and an exported file on the config's test data."""
     with tempfile.TemporaryDirectory() as logs:
         # The file is compared at its own input size, and so must PyTorch be.

@@ -21,6 +21,7 @@ from mmdeploy.codebase.mmdet.deploy import get_post_processing_params
 from mmdeploy.core import FUNCTION_REWRITER
 from mmdeploy.mmcv.ops import multiclass_nms
 from mmdeploy.utils import get_codebase_config, is_dynamic_shape
+from mmdet.registry import MODELS
 from torch import Tensor
 
 from ..detection.heads.base import PicoDetBaseHead
@@ -38,6 +39,11 @@ BACKEND_DETECTORS = vars(detection_models)['__BACKEND_MODEL']
 def is_raw(deploy_cfg: Any) -> bool:
     """Whether the deploy config asks for scores and boxes without NMS."""
     return get_codebase_config(deploy_cfg).get('model_type') == 'raw'
+
+
+def clips_boxes(head: Any) -> bool:
+    """Whether a head, or its class, clips boxes to the picture before NMS; mmdet's own do."""
+    return getattr(head, 'clip_border', True)
 
 
 @FUNCTION_REWRITER.register_rewriter('lcnet_mm.detection.heads.base.PicoDetBaseHead.get_points')
@@ -133,6 +139,30 @@ def base_dense_head__predict(self: Any, x: tuple[Tensor, ...], batch_data_sample
     return result
 
 
+@FUNCTION_REWRITER.register_rewriter('mmdet.models.layers.se_layer.ChannelAttention.forward')
+def channel_attention__forward(self: Any, x: Tensor) -> Tensor:
+    """RTMDet's attention without its autocast block, which today's tracer cannot turn into ONNX."""
+    return x * self.act(self.fc(self.global_avgpool(x)))
+
+
+@FUNCTION_REWRITER.register_rewriter('mmdeploy.mmcv.ops.nms.ONNXNMSop.forward')
+def onnx_nms__forward(
+    ctx: Any,
+    boxes: Tensor,
+    scores: Tensor,
+    max_output_boxes_per_class: int,
+    iou_threshold: float,
+    score_threshold: float,
+) -> Tensor:
+    """As many indices as NMS may select, without selecting: today's tracer looks inside, where mmcv's NMS confuses it.
+
+    The exported node is NonMaxSuppression all the same, and the values of a trace are not used.
+    """
+    batch, num_classes, num_boxes = scores.shape
+    count = int(batch) * int(num_classes) * min(int(num_boxes), int(max_output_boxes_per_class))
+    return torch.zeros(count, 3, dtype=torch.long, device=boxes.device)
+
+
 @BACKEND_DETECTORS.register_module('raw')
 class RawDetector(detection_models.End2EndModel):
     """mmdeploy's backend model for the raw form: the NMS of the model's ``test_cfg`` follows the graph."""
@@ -140,6 +170,9 @@ class RawDetector(detection_models.End2EndModel):
     def predict(self, imgs: Tensor) -> list[Tensor]:
         """Return ``dets`` ``(N, K, 5)`` and ``labels`` ``(N, K)`` of images ``(N, C, H, W)``, padded with scores 0."""
         scores, boxes = self.wrapper.output_to_list(self.wrapper({self.input_name: imgs}))
+        if clips_boxes(MODELS.get(self.model_cfg.model.bbox_head.type)):
+            height, width = imgs.shape[-2:]
+            boxes = torch.minimum(boxes.clamp(min=0), boxes.new_tensor([width, height, width, height]))
         test_cfg = self.model_cfg.model.test_cfg
         results = [self.suppress(*image, test_cfg) for image in zip(scores, boxes, strict=True)]
         count = max(1, *(len(labels) for _, labels in results))

@@ -242,7 +242,10 @@ class Detector(Model):
         input_shape: tuple[int, int],
     ) -> Detections:
         if self.description['output']['form'] == 'raw':
-            boxes, scores, labels = self.suppress(outputs['scores'], outputs['boxes'])
+            candidates = outputs['boxes']
+            if self.description['output']['clip']:
+                candidates = np.clip(candidates, 0, np.array([*input_shape[::-1]] * 2, np.float32))
+            boxes, scores, labels = self.suppress(outputs['scores'], candidates)
         else:
             dets, labels = outputs['dets'], outputs['labels']
             kept = dets[:, 4] > 0

@@ -124,7 +124,6 @@ class PicoDetAlignedHead(PicoDetBaseHead):
             kernel_size=kernel_size,
             strides=strides,
             reg_max=reg_max,
-            clip_border=False,
             norm_cfg=norm_cfg,
             act_cfg=act_cfg,
             loss_bbox=loss_bbox,

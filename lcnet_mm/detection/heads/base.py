@@ -62,7 +62,6 @@ class PicoDetBaseHead(BaseDenseHead):
         kernel_size: Side of the depthwise kernels.
         strides: Strides of the levels in input pixels.
         reg_max: Distances are expectations over 0 … ``reg_max`` strides.
-        clip_border: Whether predicted boxes are clipped to the image before NMS.
         norm_cfg: mm config of the norms.
         act_cfg: mm config of the activations.
         loss_bbox: Loss on the boxes of the positives, in strides.
@@ -71,7 +70,12 @@ class PicoDetBaseHead(BaseDenseHead):
         test_cfg: Has ``nms_pre`` (points kept per level, by their best score), ``score_thr``, ``nms`` and
             ``max_per_img``.
         init_cfg: mm config of the initialisation.
+
+    Attributes:
+        clip_border: Whether predicted boxes are clipped to the image before NMS.
     """
+
+    clip_border = False
 
     def __init__(
         self,
@@ -81,7 +85,6 @@ class PicoDetBaseHead(BaseDenseHead):
         kernel_size: int,
         strides: Sequence[int],
         reg_max: int,
-        clip_border: bool,
         norm_cfg: Config,
         act_cfg: Config,
         loss_bbox: Config,
@@ -94,7 +97,6 @@ class PicoDetBaseHead(BaseDenseHead):
         self.num_classes = num_classes
         self.strides = tuple(strides)
         self.reg_max = reg_max
-        self.clip_border = clip_border
         self.train_cfg = train_cfg
         self.test_cfg = test_cfg
         self.prior_generator = MlvlPointGenerator(self.strides, offset=CELL_OFFSET)

@@ -43,6 +43,8 @@ class PicoDetGFLHead(PicoDetBaseHead):
             predictor that give every class a prior of 0.01.
     """
 
+    clip_border = True
+
     def __init__(
         self,
         num_classes: int,
@@ -75,7 +77,6 @@ class PicoDetGFLHead(PicoDetBaseHead):
             kernel_size=kernel_size,
             strides=strides,
             reg_max=reg_max,
-            clip_border=True,
             norm_cfg=norm_cfg,
             act_cfg=act_cfg,
             loss_bbox=loss_bbox,

@@ -32,6 +32,8 @@ class PicoDetSimOTAHead(PicoDetGFLHead):
         kwargs: As for :class:`PicoDetGFLHead`.
     """
 
+    clip_border = False
+
     def __init__(
         self,
         num_classes: int,
@@ -54,7 +56,6 @@ class PicoDetSimOTAHead(PicoDetGFLHead):
             test_cfg=test_cfg,
             **kwargs,
         )
-        self.clip_border = False
         del self.loss_qfl
         self.loss_vfl = MODELS.build(loss_vfl)
 

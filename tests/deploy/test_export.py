@@ -1,0 +1,218 @@
+"""Export of every family of models, and of stock ones, with parity."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+import openvino
+import pytest
+import torch
+from deploy_cases import CLASSIFIER, RTMDET, SEGMENTOR, detector_config, export, save_picture, save_random
+from mmdeploy.apis import build_task_processor
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from lcnet_mm.apis import load_config
+from lcnet_mm.deploy.backend import OpenVINOWrapper
+from lcnet_mm.deploy.export import deploy, drops
+from lcnet_mm.errors import UserError
+
+DEPLOY_CONFIGS = sorted(Path('configs/deploy').glob('*.py'))
+
+# Ops of the network and its decoding.
+NETWORK_OPS = {
+    *('Add', 'Cast', 'Concat', 'Constant', 'Conv', 'Gather', 'GlobalAveragePool', 'HardSigmoid', 'HardSwish'),
+    # Identity: two equal weights that are stored once.
+    *('Identity', 'LeakyRelu', 'MatMul', 'Mod', 'Mul', 'Relu', 'Reshape', 'Resize', 'Shape', 'Sigmoid', 'Slice'),
+    *('Softmax', 'Split', 'Sqrt', 'Sub', 'Transpose', 'Unsqueeze'),
+}
+# Ops of selection and NMS.
+NMS_OPS = {
+    *('Clip', 'ConstantOfShape', 'Equal', 'Expand', 'Flatten', 'GatherElements', 'Less', 'Min', 'NonMaxSuppression'),
+    *('ReduceMax', 'Squeeze', 'TopK', 'Where'),
+}
+
+
+@pytest.mark.parametrize('path', DEPLOY_CONFIGS, ids=lambda path: path.stem)
+def test_deploy_configs_are_named_for_what_they_hold(path):
+    cfg = load_config(path)
+    kind, backend, shape = path.stem.split('_')
+    assert cfg.backend_config.type == backend
+    task, _, raw = kind.partition('-')
+    assert cfg.codebase_config.type == dict(detection='mmdet', segmentation='mmseg', classification='mmpretrain')[task]
+    if task == 'detection':
+        assert cfg.codebase_config.model_type == ('raw' if raw else 'end2end')
+    if task == 'segmentation':
+        assert cfg.codebase_config.with_argmax == (not raw)
+    size = cfg.onnx_config.input_shape
+    if shape == 'dynamic':
+        assert size is None and set(cfg.onnx_config.dynamic_axes.input) == {0, 2, 3}
+    else:
+        width, height = size
+        assert shape == f'static-{height}x{width}'
+
+
+@pytest.mark.parametrize('family', ['gfl', 'simota', 'aligned'])
+@pytest.mark.parametrize('form', ['detection', 'detection-raw'])
+def test_detectors(family, form, tmp_path):
+    # One class, other than 80, and a rectangle.
+    num_classes = dict(gfl=1, simota=3, aligned=80)[family]
+    result = export(f'{form}_openvino_static-320x320', detector_config(family, num_classes), tmp_path, (128, 96))
+    assert result.passed, [c for c in result.comparisons if not c.passed]
+    assert {c.backend for c in result.comparisons} == {'onnxruntime', 'openvino'}
+    assert {c.input for c in result.comparisons} == {'image', 'random 0', 'random 1'}
+    ops = Counter(node.op_type for node in onnx.load(result.work_dir / 'end2end.onnx').graph.node)
+    raw = form.endswith('raw')
+    assert set(ops) <= NETWORK_OPS | (set() if raw else NMS_OPS), set(ops) - NETWORK_OPS - NMS_OPS
+    assert ops['NonMaxSuppression'] == (0 if raw else 1)
+    model = openvino.Core().read_model(result.work_dir / 'end2end.xml')
+    types = Counter(op.get_type_name() for op in model.get_ops())
+    assert types['If'] == types['Loop'] == 0 and types['HSwish'] == ops['HardSwish']
+    assert types['NonMaxSuppression'] == (0 if raw else 1)
+    if raw:
+        points = sum(-(-96 // s) * -(-128 // s) for s in ((8, 16, 32) if family == 'gfl' else (8, 16, 32, 64)))
+        shapes = {output.any_name: list(output.shape) for output in model.outputs}
+        assert shapes == dict(scores=[1, points, num_classes], boxes=[1, points, 4])
+    else:
+        assert sum('of 0 detections' in c.detail for c in result.comparisons) == 0
+    files = {path.name for path in result.work_dir.iterdir()}
+    assert files == {
+        'end2end.onnx', 'end2end.xml', 'end2end.bin', 'model.json', 'parity.json', 'pytorch.jpg', 'exported.jpg'
+    }  # fmt: skip
+    assert json.loads((result.work_dir / 'parity.json').read_text())['passed']
+
+
+def test_dynamic_detector_takes_other_sizes_and_batches(tmp_path):
+    cfg = detector_config('aligned', 4)
+    result = export('detection_openvino_dynamic', cfg, tmp_path, None)
+    assert result.passed, [c for c in result.comparisons if not c.passed]
+    wrapper = OpenVINOWrapper(str(result.work_dir / 'end2end.xml'), ['dets', 'labels'])
+    images = torch.randn(2, 3, 96, 160, generator=torch.Generator().manual_seed(1))
+    both = wrapper({'input': images})
+    assert both['dets'].shape == (2, 100, 5)
+    # The same, one by one, from the same compiled models.
+    for index in range(2):
+        single = wrapper({'input': images[index : index + 1]})
+        torch.testing.assert_close(single['dets'][0], both['dets'][index], rtol=1e-4, atol=1e-3)
+    assert len(wrapper.requests) == 2
+    wrapper({'input': images})
+    assert len(wrapper.requests) == 2
+
+
+def test_static_model_takes_a_batch_image_by_image_and_refuses_other_sizes(tmp_path):
+    result = export('detection-raw_openvino_static-320x320', detector_config('gfl', 2), tmp_path, (96, 64))
+    wrapper = OpenVINOWrapper(str(result.work_dir / 'end2end.xml'))
+    assert wrapper.output_names == ['scores', 'boxes']
+    images = torch.randn(3, 3, 64, 96)
+    batch = wrapper({'input': images})
+    assert batch['boxes'].shape[0] == 3
+    torch.testing.assert_close(wrapper({'input': images[2:]})['scores'][0], batch['scores'][2])
+    with pytest.raises(ValueError, match='64'):
+        wrapper({'input': torch.randn(1, 3, 64, 100)})
+
+
+def test_no_detection(tmp_path):
+    cfg = detector_config('gfl', 2)
+    cfg.model.test_cfg.score_thr = 1.0
+    result = export('detection_openvino_static-320x320', cfg, tmp_path, (64, 64))
+    assert result.passed and all('of 0 detections' in c.detail for c in result.comparisons)
+
+
+@pytest.mark.parametrize(
+    'deploy_name, config, size',
+    [
+        ('detection_openvino_static-320x320', RTMDET, (96, 96)),
+        ('detection-raw_openvino_static-320x320', RTMDET, (96, 96)),
+        ('segmentation_openvino_static-512x1024', SEGMENTOR, (128, 64)),
+        ('segmentation-raw_openvino_static-512x1024', SEGMENTOR, (97, 65)),
+        ('segmentation_onnxruntime_static-512x1024', SEGMENTOR, (128, 64)),
+        ('classification_openvino_static-224x224', CLASSIFIER, (64, 64)),
+    ],
+)
+def test_stock_models(deploy_name, config, size, tmp_path):
+    result = export(deploy_name, Config(config), tmp_path, size)
+    assert result.passed, [c for c in result.comparisons if not c.passed]
+    if 'segmentation' in deploy_name and 'onnxruntime' not in deploy_name:
+        model = openvino.Core().read_model(result.work_dir / 'end2end.xml')
+        assert list(model.outputs[0].shape[-2:]) == list(size[::-1])
+
+
+@pytest.mark.parametrize('form', ['detection', 'detection-raw'])
+def test_mmdeploys_own_calls(form, tmp_path):
+    """What a user of mmdeploy writes; the raw form gets its NMS there."""
+    cfg = detector_config('gfl', 3)
+    result = export(f'{form}_openvino_static-320x320', cfg, tmp_path, (128, 96))
+    deploy_cfg = load_config(f'configs/deploy/{form}_openvino_static-320x320.py')
+    deploy_cfg.onnx_config.input_shape = [128, 96]
+    init_default_scope('mmdet')
+    processor = build_task_processor(cfg, deploy_cfg, 'cpu')
+    backend = processor.build_backend_model([str(result.work_dir / 'end2end.xml')])
+    model = processor.build_pytorch_model(str(tmp_path / 'random.pth'))
+    data, _ = processor.create_input(str(tmp_path / 'picture.png'), [128, 96])
+    with torch.no_grad():
+        (ours,), (theirs,) = backend.test_step(data), model.test_step(data)
+    found, expected = ours.pred_instances, theirs.pred_instances
+    assert len(found) == len(expected) > 10
+    torch.testing.assert_close(found.scores, expected.scores, rtol=1e-3, atol=1e-5)
+    best = expected.scores > expected.scores[20]
+    torch.testing.assert_close(found.bboxes[best], expected.bboxes[best], rtol=1e-3, atol=0.1)
+
+
+def test_fp16_weights_have_their_own_tolerance(tmp_path):
+    cfg = detector_config('gfl', 2)
+    deploy_cfg = load_config('configs/deploy/detection-raw_openvino_static-320x320.py')
+    deploy_cfg.onnx_config.input_shape = [64, 64]
+    deploy_cfg.backend_config.compress_to_fp16 = True
+    init_default_scope('mmdet')
+    checkpoint, picture = save_random(cfg, tmp_path / 'random.pth'), save_picture(tmp_path / 'picture.png')
+    result = deploy(deploy_cfg, cfg, 'test.py', checkpoint, picture, tmp_path / 'export')
+    worst = {backend: max(c.worst for c in result.comparisons if c.backend == backend and c.output == 'scores')
+             for backend in ('onnxruntime', 'openvino')}  # fmt: skip
+    assert result.passed and worst['openvino'] > worst['onnxruntime']
+    size = (tmp_path / 'export' / 'end2end.bin').stat().st_size
+    parameters = sum(np.prod(i.dims) for i in onnx.load(tmp_path / 'export' / 'end2end.onnx').graph.initializer)
+    assert size < 3 * parameters
+
+
+def test_a_wrong_export_is_noticed(tmp_path, monkeypatch):
+    """Weights that change after the export: the report names the outputs, and nothing passes."""
+    import lcnet_mm.deploy.export as module
+
+    def spoil(*args):
+        outputs = original(*args)
+        return {name: value + 0.01 for name, value in outputs.items()}
+
+    original = module.run_file
+    monkeypatch.setattr(module, 'run_file', spoil)
+    result = export('detection-raw_openvino_static-320x320', detector_config('gfl', 2), tmp_path, (64, 64))
+    report = json.loads((result.work_dir / 'parity.json').read_text())
+    assert not result.passed and not report['passed']
+    assert any(c['output'] == 'scores' and not c['passed'] and c['worst'] > 1 for c in report['comparisons'])
+
+
+def test_drops():
+    both = dict(pytorch={'coco/bbox_mAP': 0.5, 'mIoU': 60.0}, exported={'coco/bbox_mAP': 0.4995, 'mIoU': 59.8})
+    assert drops(both) == {'mIoU': pytest.approx(0.2)}
+    assert drops({}) == {}
+
+
+def test_mistakes(tmp_path):
+    cfg = detector_config('gfl', 2)
+    checkpoint, picture = save_random(cfg, tmp_path / 'random.pth'), save_picture(tmp_path / 'picture.png')
+    deploy_cfg = load_config('configs/deploy/detection_openvino_static-320x320.py')
+    other = load_config('configs/deploy/classification_openvino_static-224x224.py')
+    target = tmp_path / 'export'
+    with pytest.raises(UserError, match=r'mmpretrain.*mmdet'):
+        deploy(other, cfg, 'c.py', checkpoint, picture, target)
+    with pytest.raises(UserError, match=r'none\.png'):
+        deploy(deploy_cfg, cfg, 'c.py', checkpoint, tmp_path / 'none.png', target)
+    (tmp_path / 'broken.png').write_bytes(b'no picture')
+    with pytest.raises(UserError, match=r'broken\.png'):
+        deploy(deploy_cfg, cfg, 'c.py', checkpoint, tmp_path / 'broken.png', target)
+    init_default_scope('mmdet')
+    wide = detector_config('gfl', 3)
+    with pytest.raises(UserError, match='made for another model'):
+        deploy(deploy_cfg, wide, 'c.py', checkpoint, picture, target)
+    assert not target.exists()

@@ -1,0 +1,129 @@
+"""Small models of every task with random weights, as configs and checkpoints, for the tests of export and runtime."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from lcnet_mm.apis import load_config
+from lcnet_mm.deploy.export import Export, deploy
+
+DETECTORS = {
+    'gfl': ('configs/picodet_like/lcnet_0.5x_coco.py', {}),
+    'simota': ('configs/picodet_like/picodet_lcnet_1x_416_coco.py', {}),
+    'aligned': ('configs/picodet_like/picodet_xs_320_coco.py', {}),
+}
+PREPROCESSOR = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
+SEGMENTOR = dict(
+    default_scope='mmseg',
+    visualizer=dict(type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer'),
+    model=dict(
+        type='EncoderDecoder',
+        data_preprocessor=dict(type='SegDataPreProcessor', bgr_to_rgb=True, **PREPROCESSOR),
+        backbone=dict(type='PPLCNet', widen_factor=0.25),
+        decode_head=dict(
+            type='FCNHead', in_channels=128, channels=16, num_convs=1, num_classes=5, norm_cfg=dict(type='BN')
+        ),
+        test_cfg=dict(mode='whole'),
+    ),
+    test_pipeline=[
+        dict(type='LoadImageFromFile'),
+        dict(type='Resize', scale=(128, 64)),
+        dict(type='PackSegInputs'),
+    ],
+)
+CLASSIFIER = dict(
+    default_scope='mmpretrain',
+    visualizer=dict(type='UniversalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer'),
+    data_preprocessor=dict(num_classes=7, to_rgb=True, **PREPROCESSOR),
+    model=dict(
+        type='ImageClassifier',
+        backbone=dict(type='PPLCNet', widen_factor=0.25, out_indices=-1),
+        neck=dict(type='GlobalAveragePooling'),
+        head=dict(type='LinearClsHead', num_classes=7, in_channels=128),
+    ),
+    test_pipeline=[
+        dict(type='LoadImageFromFile'),
+        dict(type='ResizeEdge', scale=72, edge='short'),
+        dict(type='CenterCrop', crop_size=64),
+        dict(type='PackInputs'),
+    ],
+)
+RTMDET = dict(
+    default_scope='mmdet',
+    visualizer=dict(type='DetLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer'),
+    model=dict(
+        type='RTMDet',
+        data_preprocessor=dict(type='DetDataPreprocessor', bgr_to_rgb=False, **PREPROCESSOR),
+        backbone=dict(type='CSPNeXt', deepen_factor=0.167, widen_factor=0.25),
+        neck=dict(type='CSPNeXtPAFPN', in_channels=[64, 128, 256], out_channels=32, num_csp_blocks=1),
+        bbox_head=dict(
+            type='RTMDetSepBNHead',
+            num_classes=3,
+            in_channels=32,
+            feat_channels=32,
+            stacked_convs=1,
+            anchor_generator=dict(type='MlvlPointGenerator', offset=0, strides=[8, 16, 32]),
+            bbox_coder=dict(type='DistancePointBBoxCoder'),
+        ),
+        test_cfg=dict(
+            nms_pre=300, min_bbox_size=0, score_thr=0.001, nms=dict(type='nms', iou_threshold=0.65), max_per_img=50
+        ),
+    ),
+    test_pipeline=[
+        dict(type='LoadImageFromFile'),
+        dict(type='Resize', scale=(96, 96), keep_ratio=True),
+        dict(type='Pad', size=(96, 96), pad_val=dict(img=(114, 114, 114))),
+        dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
+    ],
+)
+
+
+def detector_config(name: str, num_classes: int) -> Config:
+    """The config of a detector family with a threshold that random weights pass."""
+    path, options = DETECTORS[name]
+    return load_config(path, {'model.bbox_head.num_classes': num_classes, 'model.test_cfg.score_thr': 1e-4, **options})
+
+
+def save_random(cfg: Config, path: Path) -> Path:
+    """Save random weights for a config, with BN statistics and biases that are not trivial."""
+    from mmengine.registry import MODELS
+
+    init_default_scope(cfg.default_scope)
+    torch.manual_seed(0)
+    model_cfg = cfg.model.copy()
+    if 'data_preprocessor' in cfg:
+        model_cfg.data_preprocessor = dict(type='mmpretrain.ClsDataPreprocessor', **cfg.data_preprocessor)
+    model = MODELS.build(model_cfg)
+    model.init_weights()
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+        elif isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
+            # Larger than the initialisation, so that the outputs depend on the picture.
+            module.weight.data.normal_(0, (1.6 / module.weight[0].numel()) ** 0.5)
+    torch.save(dict(state_dict=model.state_dict(), meta={}), path)
+    return path
+
+
+def save_picture(path: Path, height: int = 70, width: int = 110) -> Path:
+    """Save a smooth random picture."""
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 255, (7, 11, 3), dtype=np.uint8)
+    cv2.imwrite(str(path), cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC))
+    return path
+
+
+def export(deploy_name: str, cfg: Config, folder: Path, size: tuple[int, int] | None) -> Export:
+    """Export random weights of a config at ``size`` (width, height) into ``folder``."""
+    deploy_cfg = load_config(f'configs/deploy/{deploy_name}.py')
+    if size:
+        deploy_cfg.onnx_config.input_shape = list(size)
+    init_default_scope(cfg.default_scope)
+    checkpoint = save_random(cfg, folder / 'random.pth')
+    picture = save_picture(folder / 'picture.png')
+    return deploy(deploy_cfg, cfg, 'test.py', checkpoint, picture, folder / 'export')
