@@ -145,6 +145,13 @@ def channel_attention__forward(self: Any, x: Tensor) -> Tensor:
     return x * self.act(self.fc(self.global_avgpool(x)))
 
 
+@FUNCTION_REWRITER.register_rewriter('torch._C._jit_pass_onnx_autograd_function_process', backend='openvino')
+@FUNCTION_REWRITER.register_rewriter('torch._C._jit_pass_onnx_autograd_function_process', backend='onnxruntime')
+def autograd_function_process__enable(graph: Any) -> Any:
+    """mmdeploy leaves this pass out, without which today's torch cannot convert mmdeploy's own marks (as in RTMDet)."""
+    return FUNCTION_REWRITER.get_context().origin_func(graph)
+
+
 @FUNCTION_REWRITER.register_rewriter('mmdeploy.mmcv.ops.nms.ONNXNMSop.forward')
 def onnx_nms__forward(
     ctx: Any,
