@@ -14,7 +14,7 @@ help: ## show this list
 
 setup: $(STAMPS)/verified ## install everything into VENV (first time about 15 minutes, later seconds)
 
-demo: setup ## train, evaluate and show a detector on real digits (about 10 minutes)
+demo: setup ## train, evaluate, show and export a detector of digits (about 10 minutes)
 	$(BIN)/python tools/demo.py
 
 test: lint ## run all tests

@@ -1,4 +1,4 @@
-"""Train, evaluate and show a detector on the embedded digits."""
+"""Train, evaluate, show and export a detector on the embedded digits."""
 
 import argparse
 from pathlib import Path
@@ -11,7 +11,7 @@ from lcnet_mm.demo import CONFIG, Demo, run_demo
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description='Make the digits, train a detector on them, evaluate it and draw its predictions. '
+        description='Make the digits, train a detector on them, evaluate it, draw its predictions and export it. '
         'An interrupted run goes on where it stopped.',
         epilog='example: python tools/demo.py --work-dir work_dirs/demo',
     )
