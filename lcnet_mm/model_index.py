@@ -9,7 +9,10 @@ import yaml
 
 BEGIN = '<!-- table: {} -->'
 END = '<!-- end of table -->'
-HEADER = '| config | backbone | input | parameters | MACs | box AP | AP50 | source |\n|---|---|---|---|---|---|---|---|'
+HEADER = (
+    '| config | backbone | input | parameters | MACs | ms, 1 / 2 threads | box AP | AP50 | source of the AP |\n'
+    '|---|---|---|---|---|---|---|---|---|'
+)
 
 
 def read_metafiles(root: Path) -> dict[str, list[dict[str, Any]]]:
@@ -38,10 +41,11 @@ def format_table(models: list[dict[str, Any]]) -> str:
         meta = model['Metadata']
         result = (model.get('Results') or [{}])[0]
         metrics = result.get('Metrics', {})
+        latency = ' / '.join(f'{milliseconds:.1f}' for milliseconds in meta['Latency'])
         rows.append(
             f'| `{Path(model["Config"]).name}` | {meta["Backbone"]} | {meta["Input"]} | {meta["Parameters"]:,} '
-            f'| {meta["MACs"] / 1e9:.3f} G | {metrics.get("box AP", "-")} | {metrics.get("box AP50", "-")} '
-            f'| {result.get("Source", "no published result")} |'
+            f'| {meta["MACs"] / 1e9:.3f} G | {latency} | {metrics.get("box AP", "-")} '
+            f'| {metrics.get("box AP50", "-")} | {result.get("Source", "no published result")} |'
         )
     return '\n'.join(rows)
 
