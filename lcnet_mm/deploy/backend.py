@@ -24,7 +24,7 @@ import mmdeploy.backend.openvino  # noqa: F401  registers mmdeploy's own classes
 import openvino
 import torch
 from mmdeploy.backend.base import BACKEND_MANAGERS, BACKEND_WRAPPER, BaseBackendManager, BaseWrapper
-from mmdeploy.utils import Backend, get_backend_config, get_ir_config
+from mmdeploy.utils import Backend, get_backend_config
 from mmdeploy.utils.timer import TimeCounter
 
 # The CPU plugin computes in bfloat16 or float16 by itself on CPUs that have it, which breaks parity.
@@ -176,8 +176,3 @@ class OpenVINOWrapper(BaseWrapper):
         if len(self.requests) > MAX_SHAPES:
             self.requests.popitem(last=False)
         return self.requests[key]
-
-
-def ir_file_name(deploy_cfg: Any) -> str:
-    """Name of the ONNX file that a deploy config asks for."""
-    return get_ir_config(deploy_cfg).get('save_file', 'end2end.onnx')

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,17 +10,12 @@ from mmengine.config import Config
 
 from ..errors import UserError
 from ..version import __version__
+from ..weights.reading import sha256
 
 TASKS = {'mmdet': 'detection', 'mmseg': 'segmentation', 'mmpretrain': 'classification'}
 FORMAT = 1
 # mmcv's names of OpenCV's kernels that the runtime knows.
 INTERPOLATIONS = ('nearest', 'bilinear', 'bicubic', 'area', 'lanczos')
-
-
-def sha256(path: str | Path) -> str:
-    """Hash of a file."""
-    with open(path, 'rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 def describe_preprocessing(cfg: Config, input_shape: tuple[int, int] | None) -> dict[str, Any]:

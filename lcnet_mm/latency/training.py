@@ -31,8 +31,7 @@ class TrainingProfile:
         seconds: For each of :data:`PARTS` one number per step. 'data' is the loader's work in one process, which
             worker processes do beside the others; 'loss' is assignment and losses.
         loss_memory: Bytes that assignment and losses, with what they keep for the backward pass, added at their peak;
-            one number per step,
-            the warm-up too; empty where the system does not tell.
+            one number per step, the warm-up too; empty where the system does not tell.
     """
 
     batch_size: int
