@@ -32,7 +32,9 @@ def run_cli(main: Callable[[], int | None]) -> None:
     except UserError as error:
         if os.environ.get(TRACEBACK_VARIABLE):
             raise
-        print('error: ' + ' '.join(str(error).split()), file=sys.stderr)
+        # From a data loader's worker the message comes behind the worker's traceback.
+        message = str(error).rsplit('UserError: ', 1)[-1]
+        print('error: ' + ' '.join(message.split()), file=sys.stderr)
         code = 1
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr)

@@ -118,9 +118,9 @@ def save_picture(path: Path, height: int = 70, width: int = 110) -> Path:
     return path
 
 
-def export(deploy_name: str, cfg: Config, folder: Path, size: tuple[int, int] | None) -> Export:
+def export(deploy_name: str | Path, cfg: Config, folder: Path, size: tuple[int, int] | None) -> Export:
     """Export random weights of a config at ``size`` (width, height) into ``folder``."""
-    deploy_cfg = load_config(f'configs/deploy/{deploy_name}.py')
+    deploy_cfg = load_config(Path('configs/deploy', deploy_name).with_suffix('.py'))
     if size:
         deploy_cfg.onnx_config.input_shape = list(size)
     init_default_scope(cfg.default_scope)

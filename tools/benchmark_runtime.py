@@ -29,11 +29,10 @@ def main() -> None:
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the medians to this file')
     args = parser.parse_args()
     MMLogger.get_instance('mmengine', log_level='ERROR')
-    from lcnet_mm.deploy.description import model_deploy_config
     from lcnet_mm.latency.end_to_end import build_pipelines, measure
 
+    deploy_cfg = load_config(args.deploy_cfg)
     cfg = load_config(args.config)
-    deploy_cfg = model_deploy_config(load_config(args.deploy_cfg), args.model)
     data = np.fromfile(args.image, np.uint8)
     results = {}
     for threads in args.threads or sorted({1, torch.get_num_threads()}):

@@ -10,7 +10,7 @@ from lcnet_mm.apis import load_config, predict, run_cli
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        description='Draw the predictions for pictures and write them as JSON.',
+        description='Draw the predictions for pictures and write them as JSON; of a segmentor the masks too.',
         epilog='example: python tools/predict.py configs/demo/lcnet_0.5x_digits.py work_dirs/demo/epoch_26.pth '
         'data/digits/val2017 --out results',
     )

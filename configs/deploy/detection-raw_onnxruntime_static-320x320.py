@@ -1,19 +1,5 @@
 # Scores and boxes without NMS.
-_base_ = './_base_/onnxruntime.py'
+_base_ = ['./_base_/onnxruntime.py', './_base_/detection.py']
 
 onnx_config = dict(output_names=['scores', 'boxes'], input_shape=(320, 320))  # width, height
-codebase_config = dict(
-    type='mmdet',
-    task='ObjectDetection',
-    model_type='raw',
-    # Used where the model's test_cfg is silent.
-    post_processing=dict(
-        score_threshold=0.05,
-        confidence_threshold=0.005,
-        iou_threshold=0.5,
-        max_output_boxes_per_class=100,
-        pre_top_k=-1,
-        keep_top_k=100,
-        background_label_id=-1,
-    ),
-)
+codebase_config = dict(model_type='raw')

@@ -8,7 +8,7 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.config.utils import MODULE2PACKAGE
-from mmengine.registry import init_default_scope
+from mmengine.registry import DATASETS, init_default_scope
 
 from ..datasets.annotations import AnnotationError, read_categories
 from ..errors import UserError, as_user_error
@@ -90,7 +90,9 @@ def check_data(cfg: Config, splits: tuple[str, ...]) -> None:
                         f'{split} data: {path.relative_to(root) if path.is_relative_to(root) else path} is missing; '
                         f'looked in {Path(root).resolve()}. Put the data there, or set {where}.data_root'
                     )
-            if 'ann_file' in dataset and str(dataset.ann_file).endswith('.json'):
+            if cfg.get('default_scope') == 'mmseg':
+                check_label_maps(cfg, dataset, split)
+            elif 'ann_file' in dataset and str(dataset.ann_file).endswith('.json'):
                 check_classes(cfg, dataset, split)
 
 
@@ -128,26 +130,64 @@ def check_classes(cfg: Config, dataset: ConfigDict, split: str) -> None:
             f'{split} data: metainfo.classes are in another order than the categories of {ann_file}; '
             f'list them as {shorten(in_file)}'
         )
+    check_class_number(cfg, len(classes), split)
+
+
+def check_class_number(cfg: Config, count: int, split: str) -> None:
+    """Compare the number of classes of a data set with the heads'."""
     for head, number in head_class_numbers(cfg.model):
-        if number != len(classes):
-            raise UserError(
-                f'{split} data has {len(classes)} classes, model.{head}.num_classes is {number}; make them equal'
-            )
+        if number != count:
+            raise UserError(f'{split} data has {count} classes, model.{head}.num_classes is {number}; make them equal')
+
+
+def check_label_maps(cfg: Config, dataset: ConfigDict, split: str) -> None:
+    """Check that an mmseg data set has pictures, that each has its label map, and that the heads know its classes."""
+    with as_user_error(f'{split} data: the data set cannot be built', Exception):
+        built = DATASETS.build({**dataset, 'pipeline': [], 'lazy_init': True})
+        samples = built.load_data_list()
+    prefix = dataset.get('data_prefix') or {}
+    folder = Path(dataset.get('data_root') or '.', prefix.get('img_path', ''))
+    if not samples:
+        raise UserError(f'{split} data: {folder} has no picture *{built.img_suffix}')
+    missing = [sample for sample in samples if not Path(sample['seg_map_path']).is_file()]
+    if missing:
+        hint = (
+            '; make the label maps with tools/prepare_cityscapes.py'
+            if built.seg_map_suffix.endswith('labelTrainIds.png')
+            else ''
+        )
+        raise UserError(
+            f'{split} data: {len(missing)} of {len(samples)} pictures have no label map, first '
+            f'{missing[0]["seg_map_path"]}{hint}'
+        )
+    if built.metainfo.get('classes'):
+        check_class_number(cfg, len(built.metainfo['classes']), split)
 
 
 def dataset_classes(cfg: Config, dataset: ConfigDict) -> tuple[str, ...] | None:
-    """The class names that a data set will have, or None if it is no detection data set."""
-    if cfg.get('default_scope') != 'mmdet':
-        return None
+    """The class names that a data set will have, or None if it does not tell."""
     given = (dataset.get('metainfo') or {}).get('classes')
     if given is not None:
         if isinstance(given, str):
             raise UserError(f'metainfo.classes must be a list or tuple of names, got the string {given!r}; add a comma')
         return tuple(given)
-    from mmdet.registry import DATASETS
+    classes = getattr(dataset_class(cfg, dataset), 'METAINFO', {}).get('classes')
+    return tuple(classes) if classes else None
 
-    dataset_class = DATASETS.get(dataset.type)
-    return tuple(dataset_class.METAINFO['classes']) if dataset_class is not None else None
+
+def dataset_class(cfg: Config, dataset: ConfigDict) -> type | None:
+    """The class that a data set's config names, or None if it is unknown."""
+    with DATASETS.switch_scope_and_registry(cfg.get('default_scope')) as registry:
+        return registry.get(dataset.type)
+
+
+def dataset_palette(cfg: Config) -> list[list[int]] | None:
+    """RGB colours of the classes of the config's test data, or None if it does not tell."""
+    dataset = cfg.get('test_dataloader', {}).get('dataset')
+    if not dataset:
+        return None
+    given = (dataset.get('metainfo') or {}).get('palette')
+    return given or getattr(dataset_class(cfg, dataset), 'METAINFO', {}).get('palette')
 
 
 def head_class_numbers(model: ConfigDict, prefix: str = '') -> Iterator[tuple[str, int]]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -17,7 +15,9 @@ from mmengine.config import Config
 from tqdm import tqdm
 
 from ..errors import UserError, as_user_error
+from ..files import write_json
 from ..images import drawing_path, find_images, read_image
+from .config import dataset_classes, dataset_palette
 from .train import BUILD_ERRORS
 from .weights import load_weights
 
@@ -27,8 +27,9 @@ class Predictions:
     """What :func:`predict` made.
 
     Attributes:
-        images: For each picture its ``file``, ``width``, ``height``, ``drawing`` and ``detections``; a detection has
-            ``class``, ``label``, ``score`` and ``bbox`` (xyxy, pixels of the picture).
+        images: For each picture its ``file``, ``width``, ``height`` and ``drawing``; of a detector ``detections`` with
+            ``class``, ``label``, ``score`` and ``bbox`` (xyxy, pixels of the picture); of a segmentor ``mask``, a file
+            of class indices, and ``shares`` of the classes.
         failures: For each picture that could not be processed, its path and the reason.
         json_file: Where ``images`` and ``failures`` were written.
     """
@@ -36,6 +37,20 @@ class Predictions:
     images: list[dict[str, Any]] = field(default_factory=list)
     failures: list[dict[str, str]] = field(default_factory=list)
     json_file: Path = Path()
+
+
+class Prediction(NamedTuple):
+    """What a predictor says about one picture.
+
+    Attributes:
+        summary: As JSON types.
+        drawing: The picture with the prediction drawn into it, BGR.
+        mask: Class indices ``(H, W)`` uint8, or None.
+    """
+
+    summary: dict[str, Any]
+    drawing: np.ndarray
+    mask: np.ndarray | None = None
 
 
 class DetectionPredictor:
@@ -66,8 +81,8 @@ class DetectionPredictor:
         self.visualizer = VISUALIZERS.build(dict(type='DetLocalVisualizer', name='predict'))
         self.visualizer.dataset_meta = self.model.dataset_meta
 
-    def __call__(self, image: np.ndarray) -> tuple[list[dict[str, Any]], np.ndarray]:
-        """Return the detections of a BGR picture, best first, and the picture with them drawn (BGR)."""
+    def __call__(self, image: np.ndarray) -> Prediction:
+        """Detect in a BGR picture; the detections are ordered from the best."""
         from mmdet.apis import inference_detector
 
         sample = inference_detector(self.model, image, test_pipeline=self.pipeline)
@@ -79,10 +94,47 @@ class DetectionPredictor:
             detections.append({'class': name, 'label': label, 'score': score, 'bbox': box})
         sample.pred_instances = kept
         self.visualizer.add_datasample('', image[..., ::-1], sample, draw_gt=False, pred_score_thr=self.score_thr)
-        return detections, np.ascontiguousarray(self.visualizer.get_image()[..., ::-1])
+        return Prediction(dict(detections=detections), np.ascontiguousarray(self.visualizer.get_image()[..., ::-1]))
 
 
-PREDICTORS = {'mmdet': DetectionPredictor}
+class SegmentationPredictor:
+    """An mmseg model with its own test pipeline.
+
+    Args:
+        As :class:`DetectionPredictor`; the score is not used.
+    """
+
+    def __init__(self, cfg: Config, checkpoint: str | Path, score_thr: float, device: str) -> None:
+        from mmseg.registry import MODELS, VISUALIZERS
+
+        with as_user_error('the model cannot be built', *BUILD_ERRORS):
+            self.model = MODELS.build(cfg.model)
+        meta = load_weights(self.model, checkpoint).get('dataset_meta') or {}
+        self.model.to(device).eval()
+        steps = [step for step in cfg.test_pipeline if not step['type'].endswith('Annotations')]
+        self.pipeline = Compose([dict(type='mmseg.LoadImageFromNDArray'), *steps[1:]])
+        count = self.model.num_classes
+        self.classes = list(meta.get('classes') or dataset_classes(cfg, cfg.test_dataloader.dataset) or range(count))
+        self.visualizer = VISUALIZERS.build(dict(type='SegLocalVisualizer', name='predict', alpha=0.6))
+        palette = meta.get('palette') or dataset_palette(cfg)
+        if not palette:
+            palette = np.random.default_rng(0).integers(0, 256, (count, 3)).tolist()
+        self.visualizer.dataset_meta = dict(classes=tuple(map(str, self.classes)), palette=palette)
+
+    @torch.no_grad()
+    def __call__(self, image: np.ndarray) -> Prediction:
+        """Classify the pixels of a BGR picture; the summary has the share of each class that is in it."""
+        data = self.pipeline(dict(img=image))
+        (sample,) = self.model.test_step(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]))
+        mask = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
+        counts = np.bincount(mask.ravel())
+        shares = {str(self.classes[label]): float(n / mask.size) for label, n in enumerate(counts) if n}
+        self.visualizer.add_datasample('', image[..., ::-1], sample.cpu(), draw_gt=False, with_labels=False)
+        drawing = np.ascontiguousarray(self.visualizer.get_image()[..., ::-1])
+        return Prediction(dict(shares=shares), drawing, mask)
+
+
+PREDICTORS = {'mmdet': DetectionPredictor, 'mmseg': SegmentationPredictor}
 
 
 def predict(
@@ -94,7 +146,7 @@ def predict(
     score_thr: float = 0.3,
     device: str | None = None,
 ) -> Predictions:
-    """Predict pictures; writes ``out_dir/NAME.jpg`` with the drawings and ``out_dir/predictions.json``.
+    """Predict pictures; writes ``NAME.jpg`` with the drawings and ``predictions.json``, a segmentor ``NAME_mask.png`` too.
 
     A picture that cannot be processed is recorded and does not stop the others.
 
@@ -126,17 +178,17 @@ def predict(
     for path in tqdm(images, desc='predict', unit='picture', disable=len(images) == 1):
         try:
             image = read_image(path)
-            detections, drawing = predictor(image)
+            prediction = predictor(image)
         except (ValueError, OSError, RuntimeError, cv2.error) as error:
             result.failures.append({'file': str(path), 'reason': ' '.join(str(error).split())})
             continue
         target = drawing_path(path, taken, out_dir)
-        cv2.imencode('.jpg', drawing)[1].tofile(target)
+        cv2.imencode('.jpg', prediction.drawing)[1].tofile(target)
         height, width = image.shape[:2]
-        result.images.append(
-            dict(file=str(path), width=width, height=height, drawing=str(target), detections=detections)
-        )
-    partial = result.json_file.with_suffix('.partial')
-    partial.write_text(json.dumps(dict(images=result.images, failures=result.failures), indent=1))
-    os.replace(partial, result.json_file)
+        entry = dict(file=str(path), width=width, height=height, drawing=str(target), **prediction.summary)
+        if prediction.mask is not None:
+            entry['mask'] = str(target.with_name(f'{target.stem}_mask.png'))
+            cv2.imencode('.png', prediction.mask)[1].tofile(entry['mask'])
+        result.images.append(entry)
+    write_json(result.json_file, dict(images=result.images, failures=result.failures))
     return result

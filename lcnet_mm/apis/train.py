@@ -38,6 +38,8 @@ def use_available_device(cfg: Config, launcher: str) -> None:
     if not torch.distributed.is_initialized():
         # mmengine would call torch.cuda.set_device; it leaves an initialised group as it is.
         torch.distributed.init_process_group('gloo')
+    # torch's SyncBatchNorm needs GPUs.
+    cfg.sync_bn = None
     cfg.setdefault(
         'model_wrapper_cfg', dict(type='MMDistributedDataParallel', broadcast_buffers=False, device_ids=None)
     )

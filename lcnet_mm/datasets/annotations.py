@@ -35,6 +35,10 @@ class Finding:
     error: bool
     examples: list[str]
 
+    def format(self) -> str:
+        """The finding as a line."""
+        return f'{"error" if self.error else "note"}: {self.count} x {self.text} ({", ".join(self.examples)})'
+
 
 @dataclass
 class CocoReport:
@@ -76,8 +80,7 @@ class CocoReport:
         width = max((len(name) for name in self.per_category), default=0)
         lines += [f'  {name:<{width}}  {count:>8}' for name, count in self.per_category.items()]
         for finding in self.findings:
-            kind = 'error' if finding.error else 'note'
-            lines.append(f'{kind}: {finding.count} x {finding.text} ({", ".join(finding.examples)})')
+            lines.append(finding.format())
         lines.append('no errors' if self.ok else 'errors were found')
         return '\n'.join(lines)
 
@@ -150,20 +153,26 @@ def _load(path: Path) -> dict[str, Any]:
     return content
 
 
-class _Findings:
-    """Collects findings by their text."""
+class Findings:
+    """Collects findings by their text.
+
+    Args:
+        max_listed: Examples that each keeps.
+    """
 
     def __init__(self, max_listed: int) -> None:
         self.max_listed = max_listed
         self.by_text: dict[str, Finding] = {}
 
     def add(self, text: str, example: object, *, error: bool = True) -> None:
+        """Count one more case of this kind."""
         finding = self.by_text.setdefault(text, Finding(text, 0, error, []))
         finding.count += 1
         if len(finding.examples) < self.max_listed:
             finding.examples.append(str(example))
 
     def sorted(self) -> list[Finding]:
+        """Faults first."""
         return sorted(self.by_text.values(), key=lambda finding: not finding.error)
 
 
@@ -191,7 +200,7 @@ def check_coco(
             raise AnnotationError(f"annotation file {path} has no list '{key}'")
     if not _are_categories(content['categories']):
         raise AnnotationError(f'annotation file {path} has no categories with id and name')
-    findings = _Findings(max_listed)
+    findings = Findings(max_listed)
     images = _check_images(content['images'], img_dir, findings)
     names = {category['id']: category['name'] for category in content['categories']}
     per_category = _check_boxes(content['annotations'], images, names, findings)
@@ -209,7 +218,7 @@ def check_coco(
 
 
 def _check_images(
-    entries: list[dict[str, Any]], img_dir: str | Path | None, findings: _Findings
+    entries: list[dict[str, Any]], img_dir: str | Path | None, findings: Findings
 ) -> dict[Any, dict[str, Any]]:
     images: dict[Any, dict[str, Any]] = {}
     files: set[str] = set()
@@ -229,7 +238,7 @@ def _check_images(
     return images
 
 
-def _check_file(file: Path, entry: dict[str, Any], findings: _Findings) -> None:
+def _check_file(file: Path, entry: dict[str, Any], findings: Findings) -> None:
     from PIL import Image, UnidentifiedImageError
 
     if not file.is_file():
@@ -250,7 +259,7 @@ def _check_boxes(
     annotations: list[dict[str, Any]],
     images: dict[Any, dict[str, Any]],
     names: dict[Any, str],
-    findings: _Findings,
+    findings: Findings,
 ) -> dict[str, int]:
     counts: Counter[str] = Counter(dict.fromkeys(names.values(), 0))
     with_box: set[Any] = set()

@@ -7,10 +7,7 @@ result has COCO's folders and file names, so a COCO config needs only another ``
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,15 +15,13 @@ from typing import Any
 import cv2
 import numpy as np
 
-from .digit_pictures import NOMINAL_SIDE, compose_picture
+from .digit_pictures import NOMINAL_SIDE, Picture, compose_picture
+from .generated import SPLITS, check_parameters, make_folder, progress_bar, write_image, write_json
 
 DIGIT_CLASSES = tuple('0123456789')
-INFO_FILE = 'dataset_info.json'
 # Raise this whenever the pictures of the same parameters change: the data set of another version is another one.
 VERSION = 1
 NAME = 'lcnet_mm handwritten digits'
-SPLITS = ('train', 'val')
-
 JPEG_QUALITY = 95
 
 
@@ -101,119 +96,63 @@ def make_digits_dataset(
         FileExistsError: If ``out_dir`` holds anything else; nothing in it is touched.
         ImportError: If scikit-learn is not installed.
     """
-    parameters = _check_parameters(num_train, num_val, image_size, seed)
-    target = Path(os.path.abspath(os.path.expanduser(out_dir)))
-    kept = _existing_dataset(target, parameters)
-    if kept is not None:
-        return {'out_dir': str(target), 'created': False, **kept}
-    scans, labels = load_scans()
-    pools = split_scans(labels, seed)
+    parameters = check_parameters(num_train, num_val, image_size, seed)
 
-    target.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f'.{target.name}-', dir=target.parent))
-    try:
-        work.chmod(0o777 & ~_umask())  # mkdtemp's folders are private, a data set is not
-        summary: dict[str, Any] = {'parameters': parameters, 'classes': list(DIGIT_CLASSES)}
-        (work / 'annotations').mkdir()
+    def is_complete(folder: Path) -> bool:
+        return all(
+            (folder / 'annotations' / f'instances_{split}2017.json').is_file()
+            and len(list((folder / f'{split}2017').glob('*.jpg'))) == parameters[f'num_{split}']
+            for split in SPLITS
+        )
+
+    def fill(folder: Path) -> dict[str, Any]:
+        scans, labels = load_scans()
+        pools = split_scans(labels, seed)
+        (folder / 'annotations').mkdir()
+        summary: dict[str, Any] = {'classes': list(DIGIT_CLASSES)}
         for number, split in enumerate(SPLITS):
             count = parameters[f'num_{split}']
-            folder = work / f'{split}2017'
-            folder.mkdir()
-            images: list[dict[str, Any]] = []
-            boxes: list[dict[str, Any]] = []
-            for index in _progress(range(count), split, progress):
-                rng = np.random.default_rng([seed, number, index])
-                picture = compose_picture(scans, labels, pools[split], image_size, rng)
-                name = f'{index + 1:012d}.jpg'
-                _write_image(folder / name, picture.image)
-                height, width = picture.image.shape[:2]
-                images.append({'id': index + 1, 'file_name': name, 'width': width, 'height': height})
-                for box, label in zip(picture.boxes, picture.labels, strict=True):
-                    boxes.append(
-                        {
-                            'id': len(boxes) + 1,
-                            'image_id': index + 1,
-                            'category_id': label + 1,
-                            'bbox': list(box),
-                            'area': box[2] * box[3],
-                            'iscrowd': 0,
-                        }
-                    )
-            _write_json(
-                work / 'annotations' / f'instances_{split}2017.json',
+            generators = (np.random.default_rng([seed, number, index]) for index in range(count))
+            pictures = (compose_picture(scans, labels, pools[split], image_size, rng) for rng in generators)
+            summary[split] = _write_split(folder, split, progress_bar(pictures, count, split, progress))
+        return summary
+
+    return make_folder(out_dir, NAME, VERSION, parameters, fill, is_complete)
+
+
+def _write_split(root: Path, split: str, pictures: Iterable[Picture]) -> dict[str, Any]:
+    """Write the pictures and annotations of a split and return its summary."""
+    folder = root / f'{split}2017'
+    folder.mkdir()
+    images: list[dict[str, Any]] = []
+    boxes: list[dict[str, Any]] = []
+    for index, picture in enumerate(pictures, 1):
+        name = f'{index:012d}.jpg'
+        write_image(folder / name, picture.image, cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY)
+        height, width = picture.image.shape[:2]
+        images.append({'id': index, 'file_name': name, 'width': width, 'height': height})
+        for box, label in zip(picture.boxes, picture.labels, strict=True):
+            boxes.append(
                 {
-                    'info': {'description': NAME, 'version': str(VERSION)},
-                    'licenses': [],
-                    'images': images,
-                    'annotations': boxes,
-                    'categories': [
-                        {'id': digit + 1, 'name': name, 'supercategory': 'digit'}
-                        for digit, name in enumerate(DIGIT_CLASSES)
-                    ],
-                },
+                    'id': len(boxes) + 1,
+                    'image_id': index,
+                    'category_id': label + 1,
+                    'bbox': list(box),
+                    'area': box[2] * box[3],
+                    'iscrowd': 0,
+                }
             )
-            summary[split] = _summarise(images, boxes)
-        _write_json(work / INFO_FILE, {'name': NAME, 'version': VERSION, **summary}, indent=2)
-        try:
-            if target.is_dir():
-                target.rmdir()  # only an empty folder goes; os.replace would not take its place on Windows
-            work.rename(target)
-        except OSError:
-            # Another process may have been faster: its data set is as good, anything else is refused here.
-            if _existing_dataset(target, parameters) is None:
-                raise
-            return {'out_dir': str(target), 'created': False, **summary}
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return {'out_dir': str(target), 'created': True, **summary}
-
-
-def _check_parameters(num_train: int, num_val: int, image_size: tuple[int, int], seed: int) -> dict[str, Any]:
-    for name, value, least in (('num_train', num_train, 1), ('num_val', num_val, 1), ('seed', seed, 0)):
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise TypeError(f'{name} must be an int, got {value!r}')
-        if value < least:
-            raise ValueError(f'{name} must be at least {least}, got {value}')
-    if (
-        not isinstance(image_size, (tuple, list))
-        or len(image_size) != 2
-        or not all(type(side) is int for side in image_size)
-    ):
-        raise TypeError(f'image_size must be two ints (width, height), got {image_size!r}')
-    if not all(64 <= side <= 2048 for side in image_size):
-        raise ValueError(f'image_size must have sides of 64 to 2048 px, got {tuple(image_size)}')
-    return {'num_train': num_train, 'num_val': num_val, 'image_size': list(image_size), 'seed': seed}
-
-
-def _existing_dataset(target: Path, parameters: dict[str, Any]) -> dict[str, Any] | None:
-    """Returns the summary of an equal data set, None where there is nothing, and raises for everything else."""
-    if not os.path.lexists(target):
-        return None
-    if not target.is_dir():
-        raise FileExistsError(f'{target} is not a folder')
-    if not any(target.iterdir()):
-        return None
-    try:
-        info = json.loads((target / INFO_FILE).read_text(encoding='utf-8'))
-        ours = info.pop('name') == NAME
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        ours = False
-    if not ours:
-        raise FileExistsError(f'{target} is not empty and holds no digits data set: choose another folder')
-    version, found = info.pop('version', None), info.get('parameters')
-    if version != VERSION or found != parameters:
-        raise FileExistsError(
-            f'{target} holds the digits data set of version {version} with {found}, not version {VERSION} with '
-            f'{parameters}: delete it or choose another folder'
-        )
-    complete = all(
-        (target / 'annotations' / f'instances_{split}2017.json').is_file()
-        and len(list((target / f'{split}2017').glob('*.jpg'))) == parameters[f'num_{split}']
-        for split in SPLITS
-    )
-    if not complete:
-        raise FileExistsError(f'{target} holds a digits data set that lacks files: delete it and run this again')
-    return info
+    content = {
+        'info': {'description': NAME, 'version': str(VERSION)},
+        'licenses': [],
+        'images': images,
+        'annotations': boxes,
+        'categories': [
+            {'id': digit + 1, 'name': name, 'supercategory': 'digit'} for digit, name in enumerate(DIGIT_CLASSES)
+        ],
+    }
+    write_json(root / 'annotations' / f'instances_{split}2017.json', content)
+    return _summarise(images, boxes)
 
 
 def _summarise(images: list[dict[str, Any]], boxes: list[dict[str, Any]]) -> dict[str, Any]:
@@ -228,29 +167,3 @@ def _summarise(images: list[dict[str, Any]], boxes: list[dict[str, Any]]) -> dic
         'per_class': per_class,
         'sizes': {'small': small, 'medium': len(boxes) - small - large, 'large': large},
     }
-
-
-def _write_image(path: Path, image: np.ndarray) -> None:
-    # Not cv2.imwrite: it only returns False when the disk is full.
-    path.write_bytes(cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes())
-
-
-def _write_json(path: Path, content: dict[str, Any], indent: int | None = None) -> None:
-    path.write_text(json.dumps(content, indent=indent) + '\n', encoding='utf-8')
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _progress(items: range, split: str, show: bool) -> Iterable[int]:
-    if not show:
-        return items
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        print(f'drawing {len(items)} {split} pictures', flush=True)
-        return items
-    return tqdm(items, desc=f'{split} pictures', unit='picture', leave=False)

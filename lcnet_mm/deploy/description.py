@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from torch import nn
 
 from ..errors import UserError
 from ..version import __version__
 from ..weights.reading import sha256
+from .rewriters import clips_boxes
 
 TASKS = {'mmdet': 'detection', 'mmseg': 'segmentation', 'mmpretrain': 'classification'}
 FORMAT = 1
@@ -65,9 +67,10 @@ def describe_preprocessing(cfg: Config, input_shape: tuple[int, int] | None) -> 
 
 
 def describe_model(
+    model: nn.Module,
     cfg: Config,
     deploy_cfg: Config,
-    classes: list[str],
+    meta: dict[str, Any],
     *,
     model_file: str,
     config: str,
@@ -76,9 +79,10 @@ def describe_model(
     """Make the content of ``model.json``.
 
     Args:
-        cfg: The model's config.
+        model: The model itself.
+        cfg: Its config.
         deploy_cfg: The deploy config.
-        classes: Names of the classes, in the order of the labels.
+        meta: ``classes``, their names in the order of the labels, and ``palette``, their RGB colours or None.
         model_file: Name of the ``.xml`` or ``.onnx`` file beside it.
         config: The model's config file, as it was given.
         checkpoint: The checkpoint.
@@ -94,6 +98,7 @@ def describe_model(
             score_threshold=test_cfg.get('score_thr', 0.05),
             iou_threshold=test_cfg.get('nms', {}).get('iou_threshold', 0.5),
             max_per_image=test_cfg.get('max_per_img', 100),
+            clip=clips_boxes(getattr(model, 'bbox_head', None)),
         )
         meaning = dict(
             dets='(N, K, 5) boxes xyxy in input pixels and their scores, padded with scores 0',
@@ -113,7 +118,8 @@ def describe_model(
         format=FORMAT,
         task=task,
         model=model_file,
-        classes=classes,
+        classes=list(map(str, meta['classes'])),
+        palette=[list(map(int, color)) for color in meta['palette']] if meta.get('palette') else None,
         input=dict(
             name=deploy_cfg.onnx_config.input_names[0],
             size=list(shape) if shape else None,
@@ -127,17 +133,3 @@ def describe_model(
             **{name: version(name) for name in ('torch', 'mmdeploy', 'onnx', 'openvino')},
         },
     )
-
-
-def model_deploy_config(deploy_cfg: Config, model_dir: str | Path) -> Config:
-    """The deploy config with the input size that an export was really made with.
-
-    Raises:
-        UserError: the folder holds no export.
-    """
-    from ..runtime.models import read_description
-
-    description, _ = read_description(model_dir)
-    deploy_cfg = deploy_cfg.copy()
-    deploy_cfg.onnx_config.input_shape = description['input']['size']
-    return deploy_cfg

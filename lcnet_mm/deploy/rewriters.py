@@ -18,11 +18,13 @@ import mmdeploy.core.rewriters.function_rewriter as function_rewriter
 import torch
 from mmcv.ops import batched_nms
 from mmdeploy.codebase.mmdet.deploy import get_post_processing_params
+from mmdeploy.codebase.mmseg.models.segmentors.base import base_segmentor__forward as mmdeploy_segmentor__forward
 from mmdeploy.core import FUNCTION_REWRITER
 from mmdeploy.mmcv.ops import multiclass_nms
 from mmdeploy.utils import get_codebase_config, is_dynamic_shape
 from mmdet.registry import MODELS
 from torch import Tensor
+from torch.nn import functional
 
 from ..detection.heads.base import PicoDetBaseHead
 from ..detection.structures import Points
@@ -137,6 +139,30 @@ def base_dense_head__predict(self: Any, x: tuple[Tensor, ...], batch_data_sample
         boxes, scores = result[:2]
         return scores, boxes
     return result
+
+
+def argmax_first(deploy_cfg: Any) -> bool:
+    """Whether the deploy config asks for a segmentor that decides the classes before it resizes."""
+    settings = get_codebase_config(deploy_cfg)
+    return settings.get('argmax_first', False) and settings.get('with_argmax', True)
+
+
+def classes_at_input_size(model: Any, inputs: Tensor) -> Tensor:
+    """Class indices ``(N, 1, H, W)`` of images ``(N, C, H, W)``, decided at the head's resolution.
+
+    One map of indices is enlarged, with the nearest neighbour, instead of as many maps as there are classes.
+    """
+    classes = model.decode_head(model.extract_feat(inputs)).argmax(1, keepdim=True)
+    # ONNX cannot resize integers.
+    return functional.interpolate(classes.to(inputs.dtype), size=inputs.shape[2:], mode='nearest').to(torch.long)
+
+
+@FUNCTION_REWRITER.register_rewriter('mmseg.models.segmentors.BaseSegmentor.forward')
+def base_segmentor__forward(self: Any, inputs: Tensor, data_samples: Any = None, **kwargs: Any) -> Tensor:
+    """Prediction as mmdeploy exports it: the logits are resized to the input, once, before or after the argmax."""
+    if argmax_first(FUNCTION_REWRITER.get_context().cfg):
+        return classes_at_input_size(self, inputs)
+    return mmdeploy_segmentor__forward(self, inputs, data_samples, **kwargs)
 
 
 @FUNCTION_REWRITER.register_rewriter('mmdet.models.layers.se_layer.ChannelAttention.forward')

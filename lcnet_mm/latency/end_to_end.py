@@ -42,9 +42,11 @@ def build_pipelines(
     from mmdet.apis import inference_detector, init_detector
     from mmdet.utils import get_test_pipeline_cfg
 
+    runtime = Detector(model_dir, threads)
+    # The size that the export was really made with.
+    shape = runtime.description['input']['size']
     model = init_detector(cfg, None, device='cpu')
     load_weights(model, checkpoint)
-    shape = deploy_cfg.onnx_config.get('input_shape')
     steps = get_test_pipeline_cfg(cfg.copy())
     steps[0] = dict(type='mmdet.LoadImageFromNDArray')
     for step in steps:
@@ -53,8 +55,8 @@ def build_pipelines(
     pipeline = Compose(steps)
 
     deploy_cfg = deploy_cfg.copy()
+    deploy_cfg.onnx_config.input_shape = shape
     deploy_cfg.backend_config.compile_options = {**compile_options(deploy_cfg), 'INFERENCE_NUM_THREADS': threads}
-    runtime = Detector(model_dir, threads)
     file = Path(model_dir, runtime.description['model'])
     backend = build_task_processor(cfg, deploy_cfg, 'cpu').build_backend_model([str(file)])
 

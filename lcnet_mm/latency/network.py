@@ -41,14 +41,12 @@ class Latency:
         return dict(median=1e3 * self.median, p90=1e3 * p90, minimum=1e3 * min(self.seconds), calls=len(self.seconds))
 
 
-class RawDetector(nn.Module):
+class Network(nn.Module):
     """A PicoDet as a function from ``(1, 3, H, W)`` to scores and boxes."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
-
-    model: Any
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         return self.model.bbox_head.get_scores_and_boxes(self.model.extract_feat(image))
@@ -65,7 +63,7 @@ def convert_network(cfg: Config, folder: Path) -> tuple[openvino.Model, tuple[in
         The model, and its height and width.
     """
     with torch.no_grad(), quiet():
-        model = RawDetector(MODELS.build(cfg.model)).eval()
+        model = Network(MODELS.build(cfg.model)).eval()
         (resize,) = (step for step in cfg.test_pipeline if step.type == 'Resize')
         width, height = resize.scale
         file = folder / 'network.onnx'

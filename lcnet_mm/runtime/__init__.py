@@ -7,8 +7,8 @@
 
 from .._optional import require
 
-for _package, _extra in (('cv2', 'runtime'), ('openvino', 'runtime')):
-    require(_package, 'lcnet_mm.runtime', _extra)
+for _package in ('cv2', 'openvino'):
+    require(_package, 'lcnet_mm.runtime', 'runtime')
 
 from .models import Classifier, Detections, Detector, Model, Segmentor, load_model  # noqa: E402
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import cv2
 
 from ..errors import UserError, run_cli
+from ..files import write_json
 from ..images import IMAGE_SUFFIXES, drawing_path, find_images, read_image
 from .drawing import draw, to_json
 from .models import Model, load_model
@@ -102,13 +101,6 @@ def run_video(model: Model, source: int | str, out_dir: Path, score_thr: float, 
     write_json(out_dir / 'predictions.json', dict(source=str(source), frames=frames))
     print(f'{len(frames)} frames in {target}, predictions in {out_dir / "predictions.json"}')
     return 0
-
-
-def write_json(file: Path, content: dict[str, Any]) -> None:
-    """Write a file that appears only when it is complete."""
-    partial = file.with_suffix('.partial')
-    partial.write_text(json.dumps(content, indent=1))
-    os.replace(partial, file)
 
 
 if __name__ == '__main__':

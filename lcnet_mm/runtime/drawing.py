@@ -25,7 +25,10 @@ def draw(model: Model, image: np.ndarray, result: Any, score_thr: float) -> np.n
             if score >= score_thr:
                 draw_box(canvas, box, f'{model.classes[label]} {score:.2f}', class_color(int(label)))
     elif result.ndim == 2:
+        colors = model.description.get('palette')
         palette = np.array([class_color(label) for label in range(256)], np.uint8)
+        if colors:
+            palette[: len(colors)] = np.array(colors)[:, ::-1]
         canvas = cv2.addWeighted(canvas, 0.4, palette[result], 0.6, 0)
     else:
         best = int(result.argmax())

@@ -34,6 +34,20 @@ class Detections(NamedTuple):
     labels: np.ndarray
 
 
+class Geometry(NamedTuple):
+    """What became of a picture on its way into the network.
+
+    Attributes:
+        shape: Height and width of the picture.
+        scale: Factors of width and height from the picture to the network's input.
+        input_shape: Height and width of the network's input.
+    """
+
+    shape: tuple[int, int]
+    scale: tuple[float, float]
+    input_shape: tuple[int, int]
+
+
 def read_description(path: str | Path) -> tuple[dict[str, Any], Path]:
     """Read ``model.json``.
 
@@ -158,10 +172,15 @@ class Model:
         """
         if not isinstance(pictures, np.ndarray | str | Path):
             return [self(picture) for picture in pictures]
-        image = self.read(pictures)
-        array, scale = apply_steps(image, self.description['input'])
+        array, geometry = self.prepare(pictures)
         self.request.infer([array[None]], share_inputs=True)
-        return self.finish(self.outputs(self.request), image.shape[:2], scale, array.shape[:2])
+        return self.finish(self.outputs(self.request), geometry)
+
+    def prepare(self, picture: Picture) -> tuple[np.ndarray, Geometry]:
+        """Read a picture and bring it to the network's size; raises as :meth:`read`."""
+        image = self.read(picture)
+        array, scale = apply_steps(image, self.description['input'])
+        return array, Geometry(image.shape[:2], scale, array.shape[:2])
 
     def infer_many(self, pictures: Iterable[Picture], progress: bool = True) -> Iterator[Any]:
         """Predict a stream of pictures with several inferences at once, for throughput.
@@ -174,7 +193,7 @@ class Model:
         compiled = self.core.compile_model(self.model, 'CPU', {**self.options, 'PERFORMANCE_HINT': 'THROUGHPUT'})
         queue = openvino.AsyncInferQueue(compiled)
         results: dict[int, Any] = {}
-        geometry: dict[int, tuple] = {}
+        geometries: dict[int, Geometry] = {}
         queue.set_callback(lambda request, index: results.__setitem__(index, self.outputs(request)))
         total = len(pictures) if isinstance(pictures, Sequence) else None
         # A few pictures in advance keep all requests busy, and the memory bounded.
@@ -185,7 +204,7 @@ class Model:
             queue.wait_all()
             for index in window:
                 result = results.pop(index)
-                yield result if isinstance(result, UserError) else self.finish(result, *geometry.pop(index))
+                yield result if isinstance(result, UserError) else self.finish(result, geometries.pop(index))
                 bar.update()
             window.clear()
 
@@ -193,12 +212,10 @@ class Model:
             for index, picture in enumerate(pictures):
                 window.append(index)
                 try:
-                    image = self.read(picture)
-                    array, scale = apply_steps(image, self.description['input'])
+                    array, geometries[index] = self.prepare(picture)
                 except UserError as error:
                     results[index] = error
                 else:
-                    geometry[index] = image.shape[:2], scale, array.shape[:2]
                     queue.start_async([array[None]], index)
                 if len(window) >= 4 * len(queue):
                     yield from flush()
@@ -208,21 +225,8 @@ class Model:
         """Copies of a request's outputs, without the batch axis."""
         return {name: request.get_tensor(name).data[0].copy() for name in self.names}
 
-    def finish(
-        self,
-        outputs: dict[str, np.ndarray],
-        shape: tuple[int, int],
-        scale: tuple[float, float],
-        input_shape: tuple[int, int],
-    ) -> Any:
-        """Turn outputs into a prediction.
-
-        Args:
-            outputs: By name, of one picture.
-            shape: Height and width of the picture.
-            scale: Factors of width and height from the picture to the network's input.
-            input_shape: Height and width of the network's input.
-        """
+    def finish(self, outputs: dict[str, np.ndarray], geometry: Geometry) -> Any:
+        """Turn the outputs for one picture, by name, into a prediction."""
         raise NotImplementedError
 
 
@@ -234,24 +238,18 @@ class Detector(Model):
     def class_axis(self) -> tuple[str, int] | None:
         return ('scores', 2) if self.description['output']['form'] == 'raw' else None
 
-    def finish(
-        self,
-        outputs: dict[str, np.ndarray],
-        shape: tuple[int, int],
-        scale: tuple[float, float],
-        input_shape: tuple[int, int],
-    ) -> Detections:
+    def finish(self, outputs: dict[str, np.ndarray], geometry: Geometry) -> Detections:
         if self.description['output']['form'] == 'raw':
             candidates = outputs['boxes']
             if self.description['output']['clip']:
-                candidates = np.clip(candidates, 0, np.array([*input_shape[::-1]] * 2, np.float32))
+                candidates = np.clip(candidates, 0, np.array([*geometry.input_shape[::-1]] * 2, np.float32))
             boxes, scores, labels = self.suppress(outputs['scores'], candidates)
         else:
             dets, labels = outputs['dets'], outputs['labels']
             kept = dets[:, 4] > 0
             boxes, scores, labels = dets[kept, :4], dets[kept, 4], labels[kept]
-        factors = np.array(scale * 2, np.float32)
-        limits = np.array([shape[1], shape[0]] * 2, np.float32)
+        factors = np.array(geometry.scale * 2, np.float32)
+        limits = np.array([*geometry.shape[::-1]] * 2, np.float32)
         return Detections(np.clip(boxes / factors, 0, limits), scores, labels.astype(np.int64))
 
     def suppress(self, scores: np.ndarray, boxes: np.ndarray) -> Detections:
@@ -278,16 +276,11 @@ class Segmentor(Model):
     def class_axis(self) -> tuple[str, int] | None:
         return ('output', 1) if self.description['output']['form'] == 'logits' else None
 
-    def finish(
-        self,
-        outputs: dict[str, np.ndarray],
-        shape: tuple[int, int],
-        scale: tuple[float, float],
-        input_shape: tuple[int, int],
-    ) -> np.ndarray:
+    def finish(self, outputs: dict[str, np.ndarray], geometry: Geometry) -> np.ndarray:
         output = outputs['output']
         mask = (output.argmax(0) if self.description['output']['form'] == 'logits' else output[0]).astype(np.uint8)
         # A padded input has the picture at its top left.
+        shape, scale, input_shape = geometry
         height, width = (min(i, round(s * f)) for i, s, f in zip(input_shape, shape, scale[::-1], strict=True))
         return cv2.resize(mask[:height, :width], shape[::-1], interpolation=cv2.INTER_NEAREST)
 
@@ -300,13 +293,7 @@ class Classifier(Model):
     def class_axis(self) -> tuple[str, int] | None:
         return 'output', 1
 
-    def finish(
-        self,
-        outputs: dict[str, np.ndarray],
-        shape: tuple[int, int],
-        scale: tuple[float, float],
-        input_shape: tuple[int, int],
-    ) -> np.ndarray:
+    def finish(self, outputs: dict[str, np.ndarray], geometry: Geometry) -> np.ndarray:
         return outputs['output']
 
 

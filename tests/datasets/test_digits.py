@@ -82,12 +82,12 @@ def test_equal_data_are_kept_others_are_refused(tmp_path):
 def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch):
     written = []
 
-    def fail_at_third(path, image):
+    def fail_at_third(path, image, *options):
         written.append(path)
         if len(written) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, '_write_image', fail_at_third)
+    monkeypatch.setattr(module, 'write_image', fail_at_third)
     with pytest.raises(KeyboardInterrupt):
         make_digits_dataset(tmp_path / 'digits', 4, 1, progress=False)
     assert not list(tmp_path.iterdir())

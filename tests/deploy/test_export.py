@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import openvino
@@ -131,10 +132,16 @@ def test_no_detection(tmp_path):
         ('classification_openvino_static-224x224', CLASSIFIER, (64, 64)),
     ],
 )
-def test_stock_models(deploy_name, config, size, tmp_path):
+def test_stock_models(deploy_name, config, size, tmp_path, monkeypatch):
+    deploy_name = (Path('configs/deploy') / f'{deploy_name}.py').resolve()
+    (tmp_path / 'here').mkdir()
+    monkeypatch.chdir(tmp_path / 'here')
     result = export(deploy_name, Config(config), tmp_path, size)
     assert result.passed, [c for c in result.comparisons if not c.passed]
-    if 'segmentation' in deploy_name and 'onnxruntime' not in deploy_name:
+    assert not list(Path().iterdir())
+    for name in ('pytorch', 'exported'):
+        assert cv2.imread(str(result.work_dir / f'{name}.jpg')) is not None
+    if 'segmentation' in deploy_name.name and 'openvino' in deploy_name.name:
         model = openvino.Core().read_model(result.work_dir / 'end2end.xml')
         assert list(model.outputs[0].shape[-2:]) == list(size[::-1])
 
@@ -181,11 +188,11 @@ def test_a_wrong_export_is_noticed(tmp_path, monkeypatch):
     import lcnet_mm.deploy.export as module
 
     def spoil(*args):
-        outputs = original(*args)
-        return {name: value + 0.01 for name, value in outputs.items()}
+        run = original(*args)
+        return lambda image: {name: value + 0.01 for name, value in run(image).items()}
 
-    original = module.run_file
-    monkeypatch.setattr(module, 'run_file', spoil)
+    original = module.open_file
+    monkeypatch.setattr(module, 'open_file', spoil)
     result = export('detection-raw_openvino_static-320x320', detector_config('gfl', 2), tmp_path, (64, 64))
     report = json.loads((result.work_dir / 'parity.json').read_text())
     assert not result.passed and not report['passed']

@@ -7,7 +7,7 @@ from lcnet_mm.apis import load_config
 from lcnet_mm.latency.network import (
     CONTROL,
     Latency,
-    RawDetector,
+    Network,
     control_difference,
     convert_network,
     measure_networks,
@@ -19,7 +19,7 @@ def test_converted_network_computes_the_same(tmp_path):
     torch.manual_seed(0)
     network, size = convert_network(cfg, tmp_path)
     torch.manual_seed(0)
-    model = RawDetector(MODELS.build(cfg.model)).eval()
+    model = Network(MODELS.build(cfg.model)).eval()
     image = torch.randn(1, 3, *size)
     with torch.no_grad():
         scores, boxes = model(image)

@@ -1,0 +1,14 @@
+# Used where the model's test_cfg is silent.
+codebase_config = dict(
+    type='mmdet',
+    task='ObjectDetection',
+    post_processing=dict(
+        score_threshold=0.05,
+        confidence_threshold=0.005,
+        iou_threshold=0.5,
+        max_output_boxes_per_class=100,
+        pre_top_k=-1,
+        keep_top_k=100,
+        background_label_id=-1,
+    ),
+)

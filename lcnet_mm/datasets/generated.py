@@ -1,0 +1,141 @@
+"""Folders of generated data: complete or not there at all, and never made over something else."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+INFO_FILE = 'dataset_info.json'
+SPLITS = ('train', 'val')
+
+
+def make_folder(
+    out_dir: str | os.PathLike,
+    name: str,
+    version: int,
+    parameters: dict[str, Any],
+    fill: Callable[[Path], dict[str, Any]],
+    is_complete: Callable[[Path], bool],
+) -> dict[str, Any]:
+    """Make the folder of a generated data set, or keep an equal one.
+
+    The folder is built beside its place and renamed, so that an interrupted run leaves nothing.
+
+    Args:
+        out_dir: The folder.
+        name: Of the data set, for ``dataset_info.json`` and messages.
+        version: Of its pictures.
+        parameters: What the pictures depend on, as JSON types.
+        fill: Makes the content in a folder and returns a summary of it.
+        is_complete: Whether a folder holds all files.
+
+    Returns:
+        ``out_dir`` (str), ``created`` (False if an equal data set was kept), ``parameters`` and the summary.
+
+    Raises:
+        FileExistsError: ``out_dir`` holds anything else; nothing in it is touched.
+    """
+    target = Path(os.path.abspath(os.path.expanduser(out_dir)))
+
+    def existing() -> dict[str, Any] | None:
+        return _existing_folder(target, name, version, parameters, is_complete)
+
+    kept = existing()
+    if kept is not None:
+        return {'out_dir': str(target), 'created': False, **kept}
+    target.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f'.{target.name}-', dir=target.parent))
+    try:
+        work.chmod(0o777 & ~_umask())  # mkdtemp's folders are private, a data set is not
+        summary = {'parameters': parameters, **fill(work)}
+        write_json(work / INFO_FILE, {'name': name, 'version': version, **summary}, indent=2)
+        try:
+            if target.is_dir():
+                target.rmdir()  # only an empty folder goes; os.replace would not take its place on Windows
+            work.rename(target)
+        except OSError:
+            # Another process may have been faster: its data set is as good, anything else is refused here.
+            if existing() is None:
+                raise
+            return {'out_dir': str(target), 'created': False, **summary}
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return {'out_dir': str(target), 'created': True, **summary}
+
+
+def _existing_folder(
+    target: Path, name: str, version: int, parameters: dict[str, Any], is_complete: Callable[[Path], bool]
+) -> dict[str, Any] | None:
+    """The summary of an equal data set, None where there is nothing, and an error for everything else."""
+    if not os.path.lexists(target):
+        return None
+    if not target.is_dir():
+        raise FileExistsError(f'{target} is not a folder')
+    if not any(target.iterdir()):
+        return None
+    try:
+        info = json.loads((target / INFO_FILE).read_text(encoding='utf-8'))
+        ours = info.pop('name') == name
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        ours = False
+    if not ours:
+        raise FileExistsError(f'{target} is not empty and does not hold the {name}: choose another folder')
+    found_version, found = info.pop('version', None), info.get('parameters')
+    if found_version != version or found != parameters:
+        raise FileExistsError(
+            f'{target} holds the {name} of version {found_version} with {found}, not version {version} with '
+            f'{parameters}: delete it or choose another folder'
+        )
+    if not is_complete(target):
+        raise FileExistsError(f'{target} holds {name}, but lacks files: delete it and run this again')
+    return info
+
+
+def check_parameters(num_train: int, num_val: int, image_size: tuple[int, int], seed: int) -> dict[str, Any]:
+    """Check the arguments of a data set's maker and return them as JSON types; raises TypeError and ValueError."""
+    for name, value, least in (('num_train', num_train, 1), ('num_val', num_val, 1), ('seed', seed, 0)):
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise TypeError(f'{name} must be an int, got {value!r}')
+        if value < least:
+            raise ValueError(f'{name} must be at least {least}, got {value}')
+    if (
+        not isinstance(image_size, (tuple, list))
+        or len(image_size) != 2
+        or not all(type(side) is int for side in image_size)
+    ):
+        raise TypeError(f'image_size must be two ints (width, height), got {image_size!r}')
+    if not all(64 <= side <= 2048 for side in image_size):
+        raise ValueError(f'image_size must have sides of 64 to 2048 px, got {tuple(image_size)}')
+    return {'num_train': num_train, 'num_val': num_val, 'image_size': list(image_size), 'seed': seed}
+
+
+def write_image(path: Path, image: np.ndarray, *options: int) -> None:
+    """Write a picture in the format of its suffix, or raise an OSError."""
+    # Not cv2.imwrite: it only returns False when the disk is full.
+    path.write_bytes(cv2.imencode(path.suffix, image, list(options))[1].tobytes())
+
+
+def write_json(path: Path, content: dict[str, Any], indent: int | None = None) -> None:
+    """Write JSON into a folder that is not complete yet."""
+    path.write_text(json.dumps(content, indent=indent) + '\n', encoding='utf-8')
+
+
+def progress_bar(items: Iterable[Any], total: int, split: str, show: bool) -> Iterable[Any]:
+    """Show how many pictures of a split are done."""
+    from tqdm import tqdm
+
+    return tqdm(items, total=total, desc=f'{split} pictures', unit='picture', leave=False, disable=not show)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

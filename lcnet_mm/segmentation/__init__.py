@@ -1,0 +1,12 @@
+"""What mmsegmentation lacks for light models; a config that uses it says ``custom_imports = ['lcnet_mm.segmentation']``."""
+
+from .._optional import require
+
+for _package in ('mmseg', 'ftfy', 'regex'):
+    require(_package, 'lcnet_mm.segmentation', 'segmentation')
+
+from .heads import GlobalLRASPPHead  # noqa: E402
+from .segmentors import AdaptiveEncoderDecoder  # noqa: E402
+from .transforms import LoadCheckedAnnotations  # noqa: E402
+
+__all__ = ['AdaptiveEncoderDecoder', 'GlobalLRASPPHead', 'LoadCheckedAnnotations']

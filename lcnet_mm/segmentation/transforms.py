@@ -1,0 +1,56 @@
+"""Loading label maps, with a look at what is in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from mmseg.datasets.transforms import LoadAnnotations
+from mmseg.registry import TRANSFORMS
+
+from ..errors import UserError
+
+
+@TRANSFORMS.register_module()
+class LoadCheckedAnnotations(LoadAnnotations):
+    """mmseg's ``LoadAnnotations``, refusing maps that would silently spoil the training or the metric.
+
+    Args:
+        num_classes: Labels 0 to this, exclusive, are classes.
+        ignore_index: The label of pixels without a class.
+        As ``LoadAnnotations``.
+
+    Raises:
+        UserError: the file is missing or no picture, has another label, or another size than the picture.
+    """
+
+    def __init__(self, num_classes: int, ignore_index: int = 255, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.num_classes = num_classes
+        self.ignore_index = ignore_index
+
+    def _load_seg_map(self, results: dict[str, Any]) -> None:
+        path = results['seg_map_path']
+        try:
+            super()._load_seg_map(results)
+        except FileNotFoundError as error:
+            raise UserError(f'label map {path} of {results.get("img_path")} does not exist') from error
+        except (cv2.error, AttributeError, ValueError) as error:
+            raise UserError(f'label map {path} cannot be decoded as a picture') from error
+        labels = results['gt_seg_map']
+        # ori_shape: in test pipelines the picture is resized before its labels are loaded.
+        size = results.get('ori_shape', labels.shape)
+        if labels.shape != tuple(size[:2]):
+            raise UserError(
+                f'label map {path} has the shape {"x".join(map(str, labels.shape))} (height x width), its picture '
+                f'{results.get("img_path")} {"x".join(map(str, size[:2]))}'
+            )
+        unknown = np.flatnonzero(np.bincount(labels.ravel(), minlength=256)[:256])
+        unknown = unknown[(unknown >= self.num_classes) & (unknown != self.ignore_index)]
+        if len(unknown):
+            raise UserError(
+                f'label map {path} has the unknown label {", ".join(map(str, unknown[:5]))}; allowed are 0 to '
+                f'{self.num_classes - 1} and {self.ignore_index} (ignored). Labels of Cityscapes are converted with '
+                f'tools/prepare_cityscapes.py'
+            )
