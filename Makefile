@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint clean distclean
+.PHONY: help setup demo demo-seg test lint clean distclean
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 	@echo
 	@echo '  VENV=$(VENV) is the virtual environment, PYTHON=$(PYTHON) the Python 3.11 that it is made with.'
 
@@ -16,6 +16,9 @@ setup: $(STAMPS)/verified ## install everything into VENV (first time about 15 m
 
 demo: setup ## train, evaluate, show and export a detector of digits (about 10 minutes)
 	$(BIN)/python tools/demo.py
+
+demo-seg: setup ## the same with a segmentor of drawn street scenes (about 10 minutes)
+	$(BIN)/python tools/demo.py segmentation
 
 test: lint ## run all tests
 	$(BIN)/python -m pytest
@@ -26,7 +29,7 @@ lint: setup ## check the style and the types
 	$(BIN)/mypy
 
 clean: ## remove caches, build output, and what the demo made
-	rm -rf build dist ./*.egg-info .pytest_cache .ruff_cache .mypy_cache work_dirs data/digits
+	rm -rf build dist ./*.egg-info .pytest_cache .ruff_cache .mypy_cache work_dirs data/digits data/streets
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 distclean: clean ## remove VENV too

@@ -9,10 +9,8 @@ import yaml
 
 BEGIN = '<!-- table: {} -->'
 END = '<!-- end of table -->'
-HEADER = (
-    '| config | backbone | input | parameters | MACs | ms, 1 / 2 threads | box AP | AP50 | source of the AP |\n'
-    '|---|---|---|---|---|---|---|---|---|'
-)
+# Columns of the results by task.
+METRICS = {'Object Detection': ('box AP', 'AP50'), 'Semantic Segmentation': ('mIoU',)}
 
 
 def read_metafiles(root: Path) -> dict[str, list[dict[str, Any]]]:
@@ -36,17 +34,26 @@ def read_metafiles(root: Path) -> dict[str, list[dict[str, Any]]]:
 
 def format_table(models: list[dict[str, Any]]) -> str:
     """A Markdown table of a collection's models."""
-    rows = [HEADER]
+    tasks = {result['Task'] for model in models for result in model.get('Results', [])}
+    (metrics,) = (METRICS[task] for task in tasks)
+    columns = ['config', 'backbone', 'input', 'parameters', 'MACs', 'ms, 1 / 2 threads', *metrics, 'source']
+    rows = ['| ' + ' | '.join(columns) + ' |', '|' + '---|' * len(columns)]
     for model in models:
         meta = model['Metadata']
         result = (model.get('Results') or [{}])[0]
-        metrics = result.get('Metrics', {})
+        found = result.get('Metrics', {})
         latency = ' / '.join(f'{milliseconds:.1f}' for milliseconds in meta['Latency'])
-        rows.append(
-            f'| `{Path(model["Config"]).name}` | {meta["Backbone"]} | {meta["Input"]} | {meta["Parameters"]:,} '
-            f'| {meta["MACs"] / 1e9:.3f} G | {latency} | {metrics.get("box AP", "-")} '
-            f'| {metrics.get("box AP50", "-")} | {result.get("Source", "no published result")} |'
-        )
+        cells = [
+            f'`{Path(model["Config"]).name}`',
+            meta['Backbone'],
+            str(meta['Input']),
+            f'{meta["Parameters"]:,}',
+            f'{meta["MACs"] / 1e9:.3f} G',
+            latency,
+            *(str(found.get(metric, '-')) for metric in metrics),
+            result.get('Source', 'no published result'),
+        ]
+        rows.append('| ' + ' | '.join(cells) + ' |')
     return '\n'.join(rows)
 
 

@@ -24,3 +24,14 @@ def digits(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp('data') / 'digits'
     make_digits_dataset(folder, num_train=12, num_val=4, progress=False)
     return folder
+
+
+@pytest.fixture(scope='session')
+def streets(tmp_path_factory) -> Path:
+    """Tiny street scenes in Cityscapes' layout with train ids: 6 training and 2 validation pictures."""
+    from lcnet_mm.datasets import make_streets_dataset, prepare_cityscapes
+
+    folder = tmp_path_factory.mktemp('data') / 'streets'
+    make_streets_dataset(folder, num_train=6, num_val=2, image_size=(128, 64), progress=False)
+    assert prepare_cityscapes(folder, progress=False).ok
+    return folder

@@ -140,3 +140,33 @@ def test_baseline_backbone_is_not_decayed_and_no_norm_of_ours_is():
                 assert group['weight_decay'] == 0, key
             else:
                 assert group['weight_decay'] == 4e-5, key
+
+
+def test_segmentation_recipe_is_the_originals():
+    for path in (CONFIGS / 'deeplabv3plus').glob('*_cityscapes.py'):
+        cfg = load_config(path)
+        assert cfg.train_cfg.max_iters == cfg.param_scheduler[-1].end == 80000
+        optimizer = cfg.optim_wrapper.optimizer
+        assert (optimizer.type, optimizer.lr, optimizer.weight_decay) == ('SGD', 0.01, 4e-5)
+        assert cfg.auto_scale_lr.base_batch_size == 4 * cfg.train_dataloader.batch_size == 8
+        pipeline = {step.type: step for step in cfg.train_dataloader.dataset.pipeline}
+        factors = [width / 2048 for width, height in pipeline['RandomChoiceResize'].scales]
+        assert factors == [0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0]
+        assert pipeline['RandomCrop'].crop_size == (512, 1024) == cfg.model.data_preprocessor['size']
+        assert cfg.sync_bn == 'torch'
+
+
+def values_of(value, key):
+    """All values of a key, however deep."""
+    if isinstance(value, dict):
+        return [v for k, v in value.items() if k == key] + [x for v in value.values() for x in values_of(v, key)]
+    return [x for v in value for x in values_of(v, key)] if isinstance(value, list | tuple) else []
+
+
+@pytest.mark.parametrize('path', sorted((CONFIGS / 'deeplabv3plus').glob('*.py')), ids=config_id)
+def test_one_align_corners_and_no_sync_bn_in_a_segmentor(path):
+    cfg = load_config(path)
+    assert set(values_of(cfg.model.to_dict(), 'align_corners')) == {False}
+    assert {module.align_corners for module in MODELS.build(cfg.model).modules() if hasattr(module, 'align_corners')} == {False}
+    # Runner.wrap_model turns BN into SyncBN where there are several processes.
+    assert 'SyncBN' not in cfg.pretty_text

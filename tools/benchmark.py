@@ -1,73 +1,93 @@
-"""Compare the latency of detectors' networks on OpenVINO."""
+"""Measure and compare the latency of networks."""
 
 import argparse
-import json
 import sys
 import tempfile
 from pathlib import Path
 
-import torch
-from tqdm import tqdm
+from mmengine.logging import MMLogger
 
-from lcnet_mm.apis import load_config, run_cli
-from lcnet_mm.apis.train import BUILD_ERRORS
-from lcnet_mm.errors import UserError, as_user_error
+from lcnet_mm.apis import run_cli
+from lcnet_mm.errors import UserError
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        description='Time the networks of PicoDet configs on OpenVINO in turn: batch 1, float32, from the normalised '
-        'input to scores and boxes before NMS. The first one runs twice as a control; exits with 1 if the two differ '
-        'by more than 5 percent.',
-        epilog='example: python tools/benchmark.py configs/picodet_like/lcnet_1x_coco.py '
-        'configs/picodet_like/mobilenetv3_large_0.75x_coco.py --threads 1',
+        description='Time networks at batch 1, synchronously, in turn, from the normalised picture to the output of '
+        'the network (detectors before NMS, segmentors to the classes of the pixels). The first one runs twice as a '
+        'control; where the two differ by more than 5 percent the run is unreliable and the exit code is 1.',
+        epilog='examples: python tools/benchmark.py configs/picodet_like/lcnet_1x_coco.py rival.onnx --threads 1; '
+        'python tools/benchmark.py --suite paper-segmentation --out work_dirs/latency; '
+        'python tools/benchmark.py work_dirs/demo/deploy --image data/digits/val2017/000000000001.jpg --layers',
     )
-    parser.add_argument('configs', nargs='+', metavar='CONFIG', help='config files of PicoDets')
-    parser.add_argument('--threads', type=int, nargs='+', metavar='N', help='default: 1 and all cores')
+    parser.add_argument(
+        'models', nargs='*', metavar='MODEL', help='configs, .xml and .onnx files, folders that tools/deploy.py made'
+    )
+    parser.add_argument(
+        '--suite',
+        metavar='NAME',
+        help='paper-classification, paper-ablations, paper-detection, paper-segmentation, detectors or segmentors: '
+        'the networks of a table beside its figures; MODELs join',
+    )
+    parser.add_argument('--backend', choices=('openvino', 'onnxruntime', 'torch'), default='openvino')
+    parser.add_argument(
+        '--precision', choices=('f32', 'bf16', 'f16'), default='f32', help="OpenVINO's arithmetic (default: f32)"
+    )
+    parser.add_argument('--threads', type=int, nargs='+', metavar='N', help='default: 1 and all physical cores')
     parser.add_argument('--rounds', type=int, default=50, metavar='N', help='calls of each that count (default: 50)')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures to this file')
-    args = parser.parse_args()
-    from lcnet_mm.latency.network import (
-        CONTROL,
-        MAX_CONTROL_DIFFERENCE,
-        control_difference,
-        convert_network,
-        cpu_name,
-        measure_networks,
+    parser.add_argument('--warmup', type=int, default=10, metavar='N', help='calls of each before (default: 10)')
+    parser.add_argument('--shape', type=int, nargs=2, metavar=('H', 'W'), help="input size (default: the config's own)")
+    parser.add_argument('--layers', action='store_true', help="OpenVINO's profile of every layer")
+    parser.add_argument(
+        '--roofline', action='store_true', help="measure sgemm and memory, and each network's share of what they allow"
     )
+    parser.add_argument(
+        '--image', type=Path, metavar='FILE', help='time preprocessing, network and post-processing of exports apart'
+    )
+    parser.add_argument('--out', type=Path, metavar='DIR', help='folder for JSON, CSV, Markdown and PNG plots')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures to this file')
+    parser.add_argument('--doctor', action='store_true', help='say what is installed and what the CPU can do, and stop')
+    args = parser.parse_args()
+    if args.doctor:
+        from lcnet_mm.latency.doctor import format_report
 
-    networks = {}
+        print(format_report())
+        return 0
+    if not args.models and not args.suite:
+        raise UserError('name a MODEL or a --suite')
+    for name, least in (('rounds', 2), ('warmup', 0)):
+        if getattr(args, name) < least:
+            raise UserError(f'--{name} must be at least {least}, got {getattr(args, name)}')
+    if args.threads and min(args.threads) < 1:
+        raise UserError(f'--threads must be at least 1, got {min(args.threads)}')
+    MMLogger.get_instance('mmengine', log_level='ERROR')
+    from lcnet_mm.latency.benchmark import Settings, run_benchmark
+
+    settings = Settings(
+        backend=args.backend,
+        precision=args.precision,
+        threads=args.threads,
+        rounds=args.rounds,
+        warmup=args.warmup,
+        layers=args.layers,
+        roofline=args.roofline,
+        image=args.image,
+    )
     with tempfile.TemporaryDirectory() as folder:
-        for path in tqdm(args.configs, desc='convert', unit='model', disable=len(args.configs) == 1):
-            cfg = load_config(path)
-            if not str(cfg.get('model', {}).get('bbox_head', {}).get('type')).startswith('PicoDet'):
-                raise UserError(f'config {path} has no PicoDet head')
-            with as_user_error(f'the model of {path} cannot be converted', *BUILD_ERRORS):
-                networks[path], _ = convert_network(cfg, Path(folder))
-    report: dict = dict(cpu=cpu_name(), threads={})
-    reliable = True
-    width = max(map(len, [*networks, CONTROL]))
-    for threads in args.threads or sorted({1, torch.get_num_threads()}):
-        results = measure_networks(networks, threads, args.rounds)
-        difference = control_difference(results)
-        reliable &= difference <= MAX_CONTROL_DIFFERENCE
-        print(f'{report["cpu"]}, {threads} threads, {args.rounds} rounds, ms')
-        print(f'{"":<{width}}  {"median":>8}  {"p90":>8}  {"min":>8}  {"ratio":>6}')
-        first = next(iter(results.values())).median
-        for name, latency in results.items():
-            row = latency.to_dict()
-            print(
-                f'{name:<{width}}  {row["median"]:8.2f}  {row["p90"]:8.2f}  {row["minimum"]:8.2f}'
-                f'  {latency.median / first:6.2f}'
-            )
-        report['threads'][threads] = {name: latency.to_dict() for name, latency in results.items()}
-    report['reliable'] = reliable
+        report = run_benchmark(args.models, args.suite, args.shape, settings, Path(folder))
+    print(report.format_text())
+    if args.out:
+        report.save(args.out)
+        print(f'{args.out}: ' + ', '.join(sorted(path.name for path in args.out.iterdir())))
     if args.json:
-        with as_user_error(f'{args.json} cannot be written', OSError):
-            args.json.write_text(json.dumps(report, indent=1) + '\n')
-    if not reliable:
-        print('error: the control differs by more than 5 %; close other programs and run it again', file=sys.stderr)
-    return 0 if reliable else 1
+        report.save_json(args.json)
+    if not report.reliable:
+        print(
+            f'error: the control differs by {report.control:.1%}, more than 5 %: the ratios of this run are '
+            'unreliable; close other programs and run it again',
+            file=sys.stderr,
+        )
+    return 0 if report.reliable else 1
 
 
 if __name__ == '__main__':

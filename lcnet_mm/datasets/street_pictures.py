@@ -324,7 +324,7 @@ class Street:
         """Trees, poles, lights and signs along the kerb."""
         rng = self.rng
         z = rng.uniform(5, 9)
-        while z < 45:
+        while z < 30:
             x = side * (self.road + rng.uniform(0.5, 1.2))
             kind = rng.choice(['tree', 'light', 'sign', 'lamp'], p=[0.15, 0.32, 0.33, 0.2])
             if kind == 'tree':
@@ -335,7 +335,7 @@ class Street:
 
     def add_pole(self, x: float, z: float, kind: str) -> None:
         rng, canvas = self.rng, self.canvas
-        color, width = grey(rng, 90, 150), rng.uniform(0.16, 0.26)
+        color, width = grey(rng, 90, 150), rng.uniform(0.24, 0.34)
         height = rng.uniform(5, 7) if kind == 'lamp' else rng.uniform(2.6, 4.0)
         lit, face = int(rng.integers(3)), int(rng.integers(4))
         paper = [(40, 40, 200), (200, 110, 40), (50, 200, 225), (215, 215, 215)][face]
@@ -450,14 +450,14 @@ class Street:
         for side in (-1, 1):
             for _ in range(int(rng.integers(1, 5))):
                 x = side * rng.uniform(self.road + 0.4, self.kerb - 0.2)
-                self.add_person(x, rng.uniform(5, 26))
+                self.add_person(x, rng.uniform(5, 16))
             for _ in range(int(rng.integers(0, 3))):
                 kind = 'bicycle' if self.chance(0.5) else 'motorcycle'
-                self.add_bike(side * (self.road + rng.uniform(0.2, 0.8)), rng.uniform(5, 20), kind, False)
+                self.add_bike(side * (self.road + rng.uniform(0.2, 0.8)), rng.uniform(5, 14), kind, False)
         for lane in (-0.34, 0.34):
             if self.chance(0.75):
                 kind = 'bicycle' if self.chance(0.5) else 'motorcycle'
-                self.add_bike(lane * self.road + rng.uniform(-0.3, 0.3), rng.uniform(5, 18), kind, True)
+                self.add_bike(lane * self.road + rng.uniform(-0.3, 0.3), rng.uniform(5, 14), kind, True)
 
     def add_person(self, x: float, z: float) -> None:
         rng, canvas = self.rng, self.canvas

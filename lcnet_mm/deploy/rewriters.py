@@ -18,11 +18,11 @@ import mmdeploy.core.rewriters.function_rewriter as function_rewriter
 import torch
 from mmcv.ops import batched_nms
 from mmdeploy.codebase.mmdet.deploy import get_post_processing_params
-from mmdeploy.codebase.mmseg.models.segmentors.base import base_segmentor__forward as mmdeploy_segmentor__forward
 from mmdeploy.core import FUNCTION_REWRITER
 from mmdeploy.mmcv.ops import multiclass_nms
 from mmdeploy.utils import get_codebase_config, is_dynamic_shape
 from mmdet.registry import MODELS
+from mmseg.structures import SegDataSample
 from torch import Tensor
 from torch.nn import functional
 
@@ -152,17 +152,36 @@ def classes_at_input_size(model: Any, inputs: Tensor) -> Tensor:
 
     One map of indices is enlarged, with the nearest neighbour, instead of as many maps as there are classes.
     """
-    classes = model.decode_head(model.extract_feat(inputs)).argmax(1, keepdim=True)
+    classes = first_argmax(model.decode_head.forward(model.extract_feat(inputs)))
     # ONNX cannot resize integers.
     return functional.interpolate(classes.to(inputs.dtype), size=inputs.shape[2:], mode='nearest').to(torch.long)
 
 
-@FUNCTION_REWRITER.register_rewriter('mmseg.models.segmentors.BaseSegmentor.forward')
+def first_argmax(logits: Tensor) -> Tensor:
+    """``logits.argmax(1, keepdim=True)`` of ``(N, classes, H, W)`` from ops that run fast on CPUs.
+
+    OpenVINO turns an argmax into a search for the top k, which took a third of a light segmentor's time. Comparing with
+    the maximum gives the same index, the first one where several are equal.
+    """
+    count = logits.shape[1]
+    descending = torch.arange(count, 0, -1, dtype=logits.dtype).reshape(1, count, 1, 1)
+    is_best = (logits >= logits.amax(1, keepdim=True)).to(logits.dtype)
+    return (count - (is_best * descending).amax(1, keepdim=True)).to(torch.long)
+
+
+# For each backend: among rewriters for all of them mmdeploy takes the one that was registered first, its own.
+@FUNCTION_REWRITER.register_rewriter('mmseg.models.segmentors.BaseSegmentor.forward', backend='openvino')
+@FUNCTION_REWRITER.register_rewriter('mmseg.models.segmentors.BaseSegmentor.forward', backend='onnxruntime')
 def base_segmentor__forward(self: Any, inputs: Tensor, data_samples: Any = None, **kwargs: Any) -> Tensor:
-    """Prediction as mmdeploy exports it: the logits are resized to the input, once, before or after the argmax."""
-    if argmax_first(FUNCTION_REWRITER.get_context().cfg):
+    """Prediction with one resize of the logits to the input, or with one of the classes; see :func:`argmax_first`."""
+    deploy_cfg = FUNCTION_REWRITER.get_context().cfg
+    if argmax_first(deploy_cfg):
         return classes_at_input_size(self, inputs)
-    return mmdeploy_segmentor__forward(self, inputs, data_samples, **kwargs)
+    shape = inputs.shape[2:] if is_dynamic_shape(deploy_cfg) else [int(side) for side in inputs.shape[2:]]
+    logits = self.predict(inputs, [SegDataSample(metainfo=dict(img_shape=shape))])
+    if self.out_channels == 1:
+        return (logits.sigmoid() > self.decode_head.threshold).to(torch.long)
+    return first_argmax(logits) if get_codebase_config(deploy_cfg).get('with_argmax', True) else logits
 
 
 @FUNCTION_REWRITER.register_rewriter('mmdet.models.layers.se_layer.ChannelAttention.forward')

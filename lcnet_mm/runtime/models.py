@@ -243,7 +243,7 @@ class Detector(Model):
             candidates = outputs['boxes']
             if self.description['output']['clip']:
                 candidates = np.clip(candidates, 0, np.array([*geometry.input_shape[::-1]] * 2, np.float32))
-            boxes, scores, labels = self.suppress(outputs['scores'], candidates)
+            boxes, scores, labels = self.suppress(outputs['scores'], candidates, self.description['output'])
         else:
             dets, labels = outputs['dets'], outputs['labels']
             kept = dets[:, 4] > 0
@@ -252,9 +252,9 @@ class Detector(Model):
         limits = np.array([*geometry.shape[::-1]] * 2, np.float32)
         return Detections(np.clip(boxes / factors, 0, limits), scores, labels.astype(np.int64))
 
-    def suppress(self, scores: np.ndarray, boxes: np.ndarray) -> Detections:
-        """NMS by class of scores ``(P, classes)`` and boxes ``(P, 4)``."""
-        settings = self.description['output']
+    @staticmethod
+    def suppress(scores: np.ndarray, boxes: np.ndarray, settings: dict[str, Any]) -> Detections:
+        """NMS by class of scores ``(P, classes)`` and boxes ``(P, 4)``, with the thresholds of ``model.json``."""
         point, label = np.nonzero(scores > settings['score_threshold'])
         candidates, values = boxes[point], scores[point, label]
         sizes = np.column_stack((candidates[:, :2], candidates[:, 2:] - candidates[:, :2]))

@@ -6,7 +6,8 @@ for _package in ('mmseg', 'ftfy', 'regex'):
     require(_package, 'lcnet_mm.segmentation', 'segmentation')
 
 from .heads import GlobalLRASPPHead  # noqa: E402
+from .losses import ClassWeightedCrossEntropyLoss  # noqa: E402
 from .segmentors import AdaptiveEncoderDecoder  # noqa: E402
 from .transforms import LoadCheckedAnnotations  # noqa: E402
 
-__all__ = ['AdaptiveEncoderDecoder', 'GlobalLRASPPHead', 'LoadCheckedAnnotations']
+__all__ = ['AdaptiveEncoderDecoder', 'ClassWeightedCrossEntropyLoss', 'GlobalLRASPPHead', 'LoadCheckedAnnotations']

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import TRANSFORMS
@@ -36,7 +35,7 @@ class LoadCheckedAnnotations(LoadAnnotations):
             super()._load_seg_map(results)
         except FileNotFoundError as error:
             raise UserError(f'label map {path} of {results.get("img_path")} does not exist') from error
-        except (cv2.error, AttributeError, ValueError) as error:
+        except (OSError, AttributeError, ValueError) as error:
             raise UserError(f'label map {path} cannot be decoded as a picture') from error
         labels = results['gt_seg_map']
         # ori_shape: in test pipelines the picture is resized before its labels are loaded.

@@ -223,3 +223,47 @@ def test_mistakes(tmp_path):
     with pytest.raises(UserError, match='made for another model'):
         deploy(deploy_cfg, wide, 'c.py', checkpoint, picture, target)
     assert not target.exists()
+
+
+SEGMENTORS = ('lcnet_0.5x', 'lcnet_1x', 'mobilenetv3_large_0.5x', 'mobilenetv3_large_0.75x')
+
+
+@pytest.mark.parametrize('name', [*(f'{name}_cityscapes' for name in SEGMENTORS), 'lcnet_1x_cityscapes_lraspp'])
+def test_segmentors_at_a_rectangle_that_no_stride_divides(name, tmp_path):
+    cfg = load_config(f'configs/deeplabv3plus/{name}.py')
+    result = export('segmentation_openvino_static-512x1024', cfg, tmp_path, (161, 97))
+    assert result.passed, [c for c in result.comparisons if not c.passed]
+    graph = onnx.load(result.work_dir / 'end2end.onnx').graph
+    ops = Counter(node.op_type for node in graph.node)
+    # The pooled feature, the decoder's input (LR-ASPP has two), and the logits, once.
+    assert ops['Resize'] == (4 if 'lraspp' in name else 3) and ops['ArgMax'] == ops['TopK'] == 0
+    model = openvino.Core().read_model(result.work_dir / 'end2end.xml')
+    assert list(model.outputs[0].shape) == [1, 1, 97, 161]
+    description = json.loads((result.work_dir / 'model.json').read_text())
+    assert description['classes'][13] == 'car' and description['palette'][13] == [0, 0, 142]
+
+
+def test_argmax_before_or_behind_the_resize(tmp_path):
+    cfg = load_config('configs/deeplabv3plus/lcnet_0.5x_cityscapes.py')
+    deploy_cfg = load_config('configs/deploy/segmentation_openvino_static-512x1024.py')
+    deploy_cfg.onnx_config.input_shape = [160, 96]
+    deploy_cfg.codebase_config.argmax_first = True
+    init_default_scope('mmseg')
+    checkpoint, picture = save_random(cfg, tmp_path / 'random.pth'), save_picture(tmp_path / 'picture.png')
+    result = deploy(deploy_cfg, cfg, 'test.py', checkpoint, picture, tmp_path / 'first')
+    assert result.passed, [c for c in result.comparisons if not c.passed]
+    graph = onnx.load(tmp_path / 'first' / 'end2end.onnx').graph
+    (last,) = (node for node in list(graph.node)[-3:] if node.op_type == 'Resize')
+    assert {a.name: a.s for a in last.attribute}['mode'] == b'nearest'
+    run = OpenVINOWrapper(str(tmp_path / 'first' / 'end2end.xml'), ['output'])
+    classes = run({'input': torch.randn(1, 3, 96, 160)})['output']
+    # Blocks of four by four, the head's resolution.
+    assert torch.equal(classes, classes[..., ::4, ::4].repeat_interleave(4, 2).repeat_interleave(4, 3))
+
+
+def test_first_argmax_is_argmax():
+    from lcnet_mm.deploy.rewriters import first_argmax
+
+    logits = torch.randint(-3, 3, (2, 19, 11, 13), generator=torch.Generator().manual_seed(0)).float()
+    expected = torch.from_numpy(logits.numpy().argmax(1, keepdims=True))
+    assert torch.equal(first_argmax(logits), expected)

@@ -1,0 +1,57 @@
+"""One screen that says what is installed, what the CPU can do, and what is missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .machine import describe_machine, installed_version
+
+# What each part of the package needs, and the extra that brings it.
+PARTS = {
+    'backbone': ('torch', 'mmengine', 'mmcv'),
+    'detection': ('mmdet',),
+    'segmentation': ('mmsegmentation', 'ftfy', 'regex', 'cityscapesscripts'),
+    'classification': ('mmpretrain',),
+    'deploy': ('mmdeploy', 'onnx', 'onnxruntime', 'openvino', 'nncf'),
+    'runtime': ('opencv-python', 'openvino'),
+}
+# A load above this share of the cores disturbs a measurement.
+MAX_LOAD = 0.2
+
+
+def advise(machine: dict[str, Any]) -> list[str]:
+    """What to expect of a measurement or of INT8 on this machine."""
+    flags, lines = set(machine['flags']), []
+    if not flags & {'avx2', 'avx512f'}:
+        lines.append('no AVX2: OpenVINO runs, but far below what this package was tuned for')
+    if flags & {'avx512_vnni', 'avx_vnni', 'amx_int8'}:
+        lines.append('VNNI: INT8 (tools/deploy.py --int8) is faster than float32 here')
+    else:
+        lines.append('no VNNI: INT8 saves memory, but is hardly faster here')
+    if flags & {'avx512_bf16', 'amx_bf16'}:
+        lines.append('bfloat16 arithmetic: --precision bf16 is worth a try')
+    if machine['logical_cpus'] > machine['physical_cores']:
+        lines.append('hyper-threading: use as many threads as physical cores')
+    if machine['load'] > MAX_LOAD * machine['logical_cpus']:
+        lines.append(f'load {machine["load"]}: other programs run; close them before you measure')
+    return lines
+
+
+def format_report() -> str:
+    """The screen."""
+    machine = describe_machine()
+    lines = [
+        f'CPU        {machine["cpu"]}',
+        f'           {machine["physical_cores"]} physical cores, {machine["logical_cpus"]} logical CPUs usable, '
+        f'load {machine["load"]}',
+        f'           {", ".join(machine["flags"]) or "no known instruction sets"}',
+        f'system     {machine["system"]}, Python {machine["python"]}, commit {machine["commit"] or "unknown"}',
+    ]
+    for part, packages in PARTS.items():
+        found = {package: installed_version(package) for package in packages}
+        listed = ', '.join(f'{package} {number or "MISSING"}' for package, number in found.items())
+        lines.append(f'{part:<15}{listed}')
+        if None in found.values():
+            lines.append(f"{'':<15}-> pip install 'lcnet-mm[{part}]'")
+    lines += [f'advice     {line}' for line in advise(machine)]
+    return '\n'.join(lines)

@@ -1,0 +1,72 @@
+"""The stages of an exported model apart: preprocessing, network, post-processing, and all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..runtime.models import Detector, Model
+from ..runtime.preprocessing import apply_steps
+from .timing import Latency, time_in_turn
+
+
+def time_stages(model: Model, picture: np.ndarray, rounds: int, warmup: int = 10) -> dict[str, Latency]:
+    """Time the stages of the runtime on a picture, in turn.
+
+    Args:
+        model: An export, opened with its threads.
+        picture: BGR ``(H, W, 3)`` uint8; a real one, because NMS takes longer the more there is to find.
+        rounds: Calls that count.
+        warmup: Calls before, which do not.
+
+    Returns:
+        ``preprocessing`` (resize; colour and normalisation are in the network), ``network``, ``post-processing`` and
+        ``whole``, which is measured and not the sum.
+    """
+    array, geometry = model.prepare(picture)
+    model.request.infer([array[None]], share_inputs=True)
+    calls: dict[str, Callable[[], Any]] = {
+        'preprocessing': lambda: apply_steps(picture, model.description['input']),
+        'network': lambda: model.request.infer([array[None]], share_inputs=True),
+        'post-processing': lambda: model.finish(model.outputs(model.request), geometry),
+        'whole': lambda: model(picture),
+    }
+    return time_in_turn(calls, rounds, warmup)
+
+
+def realistic_scores(
+    num_points: int, num_classes: int, rng: np.random.Generator, num_objects: int = 8
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and boxes such as a trained detector gives: a few clusters, and a background far below any threshold.
+
+    Random scores are all alike, and would put everything or nothing into NMS.
+
+    Args:
+        num_points: Points of all levels.
+        num_classes: Number of classes.
+        rng: Source of randomness.
+        num_objects: Objects in the picture; each has some 30 points that find it, in two classes.
+
+    Returns:
+        Scores ``(num_points, num_classes)`` and boxes ``(num_points, 4)`` xyxy, in a picture of side 1000.
+    """
+    scores = rng.exponential(0.002, (num_points, num_classes)).astype(np.float32)
+    corner = rng.uniform(0, 900, (num_points, 2))
+    boxes = np.concatenate((corner, corner + rng.uniform(10, 100, (num_points, 2))), 1).astype(np.float32)
+    for points in rng.choice(num_points, (num_objects, min(30, num_points // num_objects)), replace=False):
+        label, other = rng.choice(num_classes, 2, replace=num_classes < 2)
+        confidence = np.sort(rng.beta(1.2, 3.0, len(points)))[::-1]
+        scores[points, label], scores[points, other] = confidence, 0.2 * confidence
+        start = rng.uniform(0, 700, 2)
+        box = np.concatenate((start, start + rng.uniform(60, 300, 2)))
+        boxes[points] = box + rng.normal(0, 4, (len(points), 4))
+    return scores, boxes
+
+
+def suppression(num_points: int, num_classes: int = 80) -> Callable[[], Any]:
+    """The runtime's NMS on :func:`realistic_scores`, with PicoDet's thresholds, as a function to be timed."""
+    scores, boxes = realistic_scores(num_points, num_classes, np.random.default_rng(0))
+    settings = dict(score_threshold=0.025, iou_threshold=0.6, max_per_image=100)
+    return lambda: Detector.suppress(scores, boxes, settings)

@@ -1,0 +1,311 @@
+"""Ready comparisons: the paper's tables, and the rivals that the installed libraries can build.
+
+All networks have random weights, which does not change how long they take. Accuracy and the paper's milliseconds are
+quoted with their source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torchvision
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from torch import Tensor, nn
+
+from ..apis.config import load_config
+from ..backbones import MobileNetV3, PPLCNet
+from ..backbones.layers import ConvNormAct, make_divisible
+from ..errors import UserError
+from .networks import Network, build_network, export_network
+
+CONFIGS = Path(__file__).parents[1] / '.mim' / 'configs'
+IMAGENET = (224, 224)
+PAPER_MS = 'paper ms'
+
+Size = tuple[int, int]
+
+
+@dataclass
+class Entry:
+    """A member of a suite.
+
+    Attributes:
+        name: As the tables show it.
+        build: Makes the module.
+        size: Height and width of the input.
+        facts: What is known from elsewhere, by column.
+    """
+
+    name: str
+    build: Callable[[], nn.Module]
+    size: Size
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class Classifier(nn.Module):
+    """A backbone with the head of PP-LCNet, without mmpretrain's wrapping."""
+
+    def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.head(self.backbone(image))
+
+
+def pplcnet_classifier(last_conv_channels: int | None = 1280, **kwargs: Any) -> nn.Module:
+    """PP-LCNet with its classification head; arguments as for the backbone."""
+    from ..classification import LastConvClsHead
+
+    backbone = PPLCNet(out_indices=(4,), **kwargs)
+    act_cfg = kwargs.get('act_cfg', dict(type='HSwish'))
+    channels = backbone.feature_info[-1]['num_chs']
+    return Classifier(backbone, LastConvClsHead(1000, channels, last_conv_channels, act_cfg))
+
+
+class MobileNetV3Head(nn.Module):
+    """The last stage of MobileNetV3: 1x1 expansion, pooling, and two dense layers."""
+
+    def __init__(self, in_channels: int, expanded: int, hidden: int) -> None:
+        super().__init__()
+        cfg = dict(norm_cfg=dict(type='BN'), act_cfg=dict(type='HSwish'))
+        self.expand = ConvNormAct(in_channels, expanded, 1, **cfg)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.classifier = nn.Sequential(nn.Linear(expanded, hidden), nn.Hardswish(), nn.Linear(hidden, 1000))
+
+    def forward(self, features: tuple[Tensor, ...]) -> Tensor:
+        return self.classifier(self.pool(self.expand(features[-1])).flatten(1))
+
+
+def mobilenet_v3_classifier(arch: str, width: float) -> nn.Module:
+    """MobileNetV3 as PaddleClas builds it, with a classifier of 1280."""
+    backbone = MobileNetV3(arch, width, (4,), se_divisor=1, se_gate_slope=0.2, always_expand=True)
+    expanded = make_divisible((960 if arch == 'large' else 576) * width)
+    return Classifier(backbone, MobileNetV3Head(backbone.feature_info[-1]['num_chs'], expanded, 1280))
+
+
+def mobilenet_v1() -> nn.Module:
+    """MobileNetV1 of timm."""
+    import timm
+
+    return timm.create_model('mobilenetv1_100', pretrained=False)
+
+
+def shufflenet(*channels: int) -> nn.Module:
+    """ShuffleNetV2 of torchvision."""
+    return torchvision.models.ShuffleNetV2([4, 8, 4], list(channels))
+
+
+def paper_classification() -> Iterator[Entry]:
+    """The paper's widths and its rivals on ImageNet, 224x224; milliseconds of a Xeon Gold 6148 on 10 threads."""
+    paper = {
+        0.25: (51.86, 1.74), 0.35: (58.09, 1.92), 0.5: (63.14, 2.05), 0.75: (68.18, 2.29),
+        1.0: (71.32, 2.46), 1.5: (73.71, 3.19), 2.0: (75.18, 4.27), 2.5: (76.60, 5.39),
+    }  # fmt: skip
+    for width, (top1, milliseconds) in paper.items():
+        facts = {'top-1 (paper)': top1, PAPER_MS: milliseconds, 'family': 'PP-LCNet'}
+        yield Entry(f'PP-LCNet-{width:g}x', lambda w=width: pplcnet_classifier(widen_factor=w), IMAGENET, facts)
+    v2 = torchvision.models.mobilenet_v2
+    rivals: list[tuple[str, Callable[[], nn.Module], float, float]] = [
+        ('MobileNetV2-0.25x', lambda: v2(width_mult=0.25), 53.21, 2.47),
+        ('MobileNetV2-0.5x', lambda: v2(width_mult=0.5), 65.03, 2.85),
+        ('MobileNetV2-1x', lambda: v2(width_mult=1.0), 72.15, 4.26),
+        ('MobileNetV3-small-0.35x', lambda: mobilenet_v3_classifier('small', 0.35), 53.03, 3.02),
+        ('MobileNetV3-small-1.25x', lambda: mobilenet_v3_classifier('small', 1.25), 70.67, 3.95),
+        ('MobileNetV3-large-0.35x', lambda: mobilenet_v3_classifier('large', 0.35), 64.32, 3.68),
+        ('ShuffleNetV2-0.33x', lambda: shufflenet(24, 32, 64, 128, 512), 53.73, 4.30),
+        ('ShuffleNetV2-0.5x', lambda: shufflenet(24, 48, 96, 192, 1024), 60.32, 4.65),
+        ('MobileNetV1-1x', mobilenet_v1, 70.99, 3.38),
+    ]
+    for name, build, top1, milliseconds in rivals:
+        facts = {'top-1 (paper)': top1, PAPER_MS: milliseconds, 'family': name.split('-')[0]}
+        yield Entry(name, build, IMAGENET, facts)
+
+
+def paper_ablations() -> Iterator[Entry]:
+    """The paper's studies at width 0.5: where SE and large kernels are, and what each of the four parts costs."""
+    default = ('PP-LCNet-0.5x', {}, 63.14, 2.05)
+    rows: list[tuple[str, dict[str, Any], float, float]] = [
+        default,
+        ('SE 1100000000000', dict(se_blocks='1100000000000'), 61.73, 2.06),
+        ('SE 0000001100000', dict(se_blocks='0000001100000'), 62.17, 2.03),
+        ('SE 1111111111111', dict(se_blocks='1111111111111'), 64.27, 3.80),
+        ('5x5 1111111111111', dict(large_kernel_blocks='1111111111111'), 63.22, 2.08),
+        ('5x5 1111111000000', dict(large_kernel_blocks='1111111000000'), 62.70, 2.07),
+        ('without h-swish', dict(act_cfg=dict(type='ReLU')), 61.93, 1.94),
+        ('without SE', dict(se_blocks='0' * 13), 62.51, 1.87),
+        ('without 5x5', dict(large_kernel_blocks='0' * 13), 62.44, 2.01),
+        ('without last 1x1', dict(last_conv_channels=None), 59.91, 1.85),
+    ]
+    for name, arguments, top1, milliseconds in rows:
+        facts = {'top-1 (paper)': top1, PAPER_MS: milliseconds}
+        yield Entry(name, lambda a=arguments: pplcnet_classifier(widen_factor=0.5, **a), IMAGENET, facts)
+
+
+def from_config(path: str | Path) -> nn.Module:
+    """A network of one of this package's configs."""
+    return build_network(load_config(path))
+
+
+def paper_detection() -> Iterator[Entry]:
+    """The paper's detectors on COCO, 320x320."""
+    rows = [
+        ('mobilenetv3_large_0.35x', 19.2, 8.1),
+        ('lcnet_0.5x', 20.3, 6.0),
+        ('mobilenetv3_large_0.75x', 25.8, 11.1),
+        ('lcnet_1x', 26.9, 7.9),
+    ]
+    for name, ap, milliseconds in rows:
+        path = CONFIGS / 'picodet_like' / f'{name}_coco.py'
+        family = 'PP-LCNet' if name.startswith('lcnet') else 'MobileNetV3-large'
+        facts = {'AP (paper)': ap, PAPER_MS: milliseconds, 'family': family}
+        yield Entry(name, lambda p=path: from_config(p), (320, 320), facts)
+
+
+def paper_segmentation() -> Iterator[Entry]:
+    """The paper's segmentors on Cityscapes, at 512x1024 and 1024x2048, to class indices of the input's size."""
+    rows = [
+        ('mobilenetv3_large_0.5x', 55.42, 135),
+        ('lcnet_0.5x', 58.36, 82),
+        ('mobilenetv3_large_0.75x', 64.53, 151),
+        ('lcnet_1x', 66.03, 96),
+    ]
+    for size in ((512, 1024), (1024, 2048)):
+        for name, miou, milliseconds in rows:
+            path = CONFIGS / 'deeplabv3plus' / f'{name}_cityscapes.py'
+            family = 'PP-LCNet' if name.startswith('lcnet') else 'MobileNetV3-large'
+            facts = {'mIoU (paper)': miou, PAPER_MS: milliseconds, 'family': f'{family} {size[0]}x{size[1]}'}
+            yield Entry(f'{name} {size[0]}x{size[1]}', lambda p=path: from_config(p), size, facts)
+
+
+def from_library(path: str, changes: dict[str, Any] | None = None) -> nn.Module:
+    """A network of a config that an mm library brings, ``mmdet::…``, with BN instead of SyncBN."""
+    from mmengine.utils import get_installed_path
+
+    package, _, name = path.partition('::')
+    cfg = Config.fromfile(Path(get_installed_path(package)) / '.mim' / 'configs' / name)
+    cfg.merge_from_dict(changes or {})
+    cfg.default_scope = package.replace('mmsegmentation', 'mmseg')
+    init_default_scope(cfg.default_scope)
+    replace_sync_bn(cfg._cfg_dict)
+    return build_network(cfg)
+
+
+def replace_sync_bn(value: Any) -> None:
+    """Turn SyncBN, which needs several GPUs, into BN."""
+    if isinstance(value, dict):
+        if value.get('type') == 'SyncBN':
+            value['type'] = 'BN'
+        for part in value.values():
+            replace_sync_bn(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            replace_sync_bn(part)
+
+
+class SSDLite(nn.Module):
+    """torchvision's SSDLite from the normalised picture to raw scores and offsets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        model = torchvision.models.detection.ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None)
+        self.backbone, self.head = model.backbone, model.head
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        return self.head(list(self.backbone(image).values()))
+
+
+def nanodet_like() -> nn.Module:
+    """ShuffleNetV2 1.0x, a PAN and a GFL head as NanoDet has them, built of this package's parts."""
+    cfg = load_config(CONFIGS / 'picodet_like' / 'lcnet_1x_coco.py')
+    cfg.model.backbone = dict(type='mmpretrain.ShuffleNetV2', widen_factor=1.0, out_indices=(0, 1, 2))
+    cfg.model.neck.in_channels = [116, 232, 464]
+    return build_network(cfg)
+
+
+def detectors() -> Iterator[Entry]:
+    """PicoDet of release 2.4 beside light detectors of mmdet and torchvision, from the input to the raw head."""
+    zoo = {
+        'xs': {320: 23.5, 416: 26.2},
+        's': {320: 29.1, 416: 32.5},
+        'm': {320: 34.4, 416: 37.5},
+        'l': {320: 36.1, 416: 39.4, 640: 42.6},
+    }
+    for name, sizes in zoo.items():
+        for size, ap in sizes.items():
+            path = CONFIGS / 'picodet_like' / f'picodet_{name}_{size}_coco.py'
+            facts = {'AP': ap, 'source': 'PaddleDetection zoo', 'family': f'PicoDet {size}'}
+            yield Entry(f'PicoDet-{name.upper()}-{size}', lambda p=path: from_config(p), (size, size), facts)
+    yolox, rtmdet = 'mmdet::yolox/yolox_{}_8xb8-300e_coco.py', 'mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py'
+    rivals: list[tuple[str, Callable[[], nn.Module], int, float | None, str]] = [
+        ('YOLOX-nano-416', lambda: from_library(yolox.format('nano')), 416, 25.8, 'YOLOX repository'),
+        ('YOLOX-tiny-416', lambda: from_library(yolox.format('tiny')), 416, 32.0, 'mmdet'),
+        ('RTMDet-tiny-640', lambda: from_library(rtmdet), 640, 40.9, 'mmdet'),
+        ('SSDLite-MobileNetV3-320', SSDLite, 320, 21.3, 'torchvision'),
+        ('NanoDet-like-320', nanodet_like, 320, None, '-'),
+    ]
+    for name, build, side, accuracy, source in rivals:
+        yield Entry(name, build, (side, side), {'AP': accuracy, 'source': source, 'family': name.split('-')[0]})
+
+
+def segmentors() -> Iterator[Entry]:
+    """DeepLabV3+ and LR-ASPP with PP-LCNet beside light segmentors of mmseg, at 512x1024."""
+    ours = [('lcnet_0.5x_cityscapes', 58.36), ('lcnet_1x_cityscapes', 66.03), ('lcnet_1x_cityscapes_lraspp', None)]
+    for name, miou in ours:
+        path = CONFIGS / 'deeplabv3plus' / f'{name}.py'
+        facts = {'mIoU': miou, 'source': 'paper' if miou else '-', 'family': 'PP-LCNet'}
+        yield Entry(name.replace('_cityscapes', ''), lambda p=path: from_config(p), (512, 1024), facts)
+    rivals = [
+        ('LR-ASPP MobileNetV3', 'mobilenet_v3/mobilenet-v3-d8_lraspp_4xb4-320k_cityscapes-512x1024.py', 69.54),
+        ('Fast-SCNN', 'fastscnn/fast_scnn_8xb4-160k_cityscapes-512x1024.py', 70.96),
+        ('BiSeNetV2', 'bisenetv2/bisenetv2_fcn_4xb4-160k_cityscapes-1024x1024.py', 73.21),
+        ('STDC1', 'stdc/stdc1_in1k-pre_4xb12-80k_cityscapes-512x1024.py', 74.94),
+        ('DDRNet-23-slim', 'ddrnet/ddrnet_23-slim_in1k-pre_2xb6-120k_cityscapes-1024x1024.py', 77.84),
+    ]
+    for name, path, miou in rivals:
+        facts = {'mIoU': miou, 'source': 'mmseg, at 1024x2048', 'family': name}
+        yield Entry(name, lambda p=path: from_library(f'mmsegmentation::{p}'), (512, 1024), facts)
+
+
+SUITES: dict[str, Callable[[], Iterator[Entry]]] = {
+    'paper-classification': paper_classification,
+    'paper-ablations': paper_ablations,
+    'paper-detection': paper_detection,
+    'paper-segmentation': paper_segmentation,
+    'detectors': detectors,
+    'segmentors': segmentors,
+}
+# What is plotted against the latency.
+ACCURACY = {
+    'paper-classification': 'top-1 (paper)',
+    'paper-detection': 'AP (paper)',
+    'paper-segmentation': 'mIoU (paper)',
+    'detectors': 'AP',
+    'segmentors': 'mIoU',
+}
+
+
+def build_suite(name: str, folder: Path, progress: Callable[[list[Entry]], Any] = iter) -> list[Network]:
+    """Build and export the networks of a suite.
+
+    Args:
+        name: One of :data:`SUITES`.
+        folder: For the files.
+        progress: Wraps the list of entries.
+
+    Raises:
+        UserError: there is no such suite.
+    """
+    if name not in SUITES:
+        raise UserError(f'suite {name!r} is unknown; there are {", ".join(SUITES)}')
+    networks = []
+    for entry in progress(list(SUITES[name]())):
+        network = export_network(entry.name, entry.build(), entry.size, folder)
+        network.facts = entry.facts
+        networks.append(network)
+    return networks
