@@ -41,7 +41,15 @@ setup(
     extras_require={
         'backbone': ['torch>=2.4', 'mmengine>=0.10', 'mmcv>=2.0'],
         'detection': ['torch>=2.4', 'mmengine>=0.10', 'mmcv>=2.0', 'mmdet>=3.3', 'scikit-learn', 'opencv-python'],
-        'segmentation': ['torch>=2.4', 'mmengine>=0.10', 'mmcv>=2.0', 'mmsegmentation>=1.2', 'ftfy', 'regex', 'cityscapesscripts'],
+        'segmentation': [
+            'torch>=2.4',
+            'mmengine>=0.10',
+            'mmcv>=2.0',
+            'mmsegmentation>=1.2',
+            'ftfy',
+            'regex',
+            'cityscapesscripts',
+        ],
         'classification': ['torch>=2.4', 'mmengine>=0.10', 'mmcv>=2.0', 'mmpretrain>=1.2'],
         'deploy': ['mmdeploy>=1.3.1', 'onnx>=1.17', 'onnxruntime', 'openvino>=2024.0', 'nncf'],
         'runtime': ['opencv-python', 'openvino>=2024.0'],

@@ -167,6 +167,8 @@ def values_of(value, key):
 def test_one_align_corners_and_no_sync_bn_in_a_segmentor(path):
     cfg = load_config(path)
     assert set(values_of(cfg.model.to_dict(), 'align_corners')) == {False}
-    assert {module.align_corners for module in MODELS.build(cfg.model).modules() if hasattr(module, 'align_corners')} == {False}
+    assert {
+        module.align_corners for module in MODELS.build(cfg.model).modules() if hasattr(module, 'align_corners')
+    } == {False}
     # Runner.wrap_model turns BN into SyncBN where there are several processes.
     assert 'SyncBN' not in cfg.pretty_text

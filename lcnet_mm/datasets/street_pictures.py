@@ -38,7 +38,9 @@ IDS = dict(
     bicycle=33,
 )
 # How rough a surface looks.
-ROUGHNESS = dict(vegetation=0.30, terrain=0.22, road=0.06, sidewalk=0.08, building=0.08, wall=0.10, fence=0.08, sky=0.02)
+ROUGHNESS = dict(
+    vegetation=0.30, terrain=0.22, road=0.06, sidewalk=0.08, building=0.08, wall=0.10, fence=0.08, sky=0.02
+)
 CAMERA_HEIGHT = 1.6
 NEAREST, FARTHEST = 3.0, 90.0
 # Drawn this much larger and averaged, for smooth edges.
@@ -270,9 +272,7 @@ class Street:
             for y in np.arange(1.0, height - 1.5, floor):
                 for w in np.arange(near + 0.4, far - pane, pitch):
                     if w < 45:
-                        canvas.polygon(
-                            [(x, y, w), (x, y, w + pane), (x, y + 1.5, w + pane), (x, y + 1.5, w)], glass
-                        )
+                        canvas.polygon([(x, y, w), (x, y, w + pane), (x, y + 1.5, w + pane), (x, y + 1.5, w)], glass)
 
         self.add(far, paint)
 

@@ -136,7 +136,9 @@ class Report:
         """The report as JSON types."""
         return dict(
             machine=self.machine,
-            settings={key: str(value) if isinstance(value, Path) else value for key, value in vars(self.settings).items()},
+            settings={
+                key: str(value) if isinstance(value, Path) else value for key, value in vars(self.settings).items()
+            },
             suite=self.suite,
             reliable=self.reliable,
             control=self.control,
@@ -204,7 +206,9 @@ def run_benchmark(
         networks += build_suite(suite, folder, bar)
     names = [network.name for network in networks]
     if len(set(names)) < len(names):
-        raise UserError(f'{max(names, key=names.count)} is named more than once; the control repeats the first by itself')
+        raise UserError(
+            f'{max(names, key=names.count)} is named more than once; the control repeats the first by itself'
+        )
     threads = list(settings.threads or sorted({1, physical_cores()}))
     report = Report(describe_machine(), settings, suite)
     with tqdm(total=len(threads) * (settings.warmup + settings.rounds), desc='time', unit='round') as bar:
@@ -238,7 +242,9 @@ def profile(report: Report, networks: Sequence[Network], settings: Settings, thr
     layers = {network.name: profile_layers(network, threads[0], precision=settings.precision) for network in wanted}
     report.shares = {network.name: stage_shares(layers[network.name]) for network in segmentors}
     # Rivals without mmseg's head have no such stages.
-    report.shares = {name: shares for name, shares in report.shares.items() if shares['decoder'] and shares[FINAL_STAGE]}
+    report.shares = {
+        name: shares for name, shares in report.shares.items() if shares['decoder'] and shares[FINAL_STAGE]
+    }
     if settings.layers:
         report.layers = layers
     if settings.roofline:

@@ -85,9 +85,7 @@ class ClassifierNetwork(nn.Module):
         return self.model(image, mode='tensor')
 
 
-WRAPPERS: dict[str, type[nn.Module]] = dict(
-    mmdet=DetectorNetwork, mmseg=SegmentorNetwork, mmpretrain=ClassifierNetwork
-)
+WRAPPERS: dict[str, type[nn.Module]] = dict(mmdet=DetectorNetwork, mmseg=SegmentorNetwork, mmpretrain=ClassifierNetwork)
 
 
 def build_network(cfg: Config) -> nn.Module:

@@ -1,4 +1,4 @@
-"""What mmsegmentation lacks for light models; a config that uses it says ``custom_imports = ['lcnet_mm.segmentation']``."""
+"""What mmsegmentation lacks for light models; configs say ``custom_imports = ['lcnet_mm.segmentation']``."""
 
 from .._optional import require
 

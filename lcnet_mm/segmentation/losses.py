@@ -28,9 +28,7 @@ class ClassWeightedCrossEntropyLoss(nn.Module):
 
     class_weight: Tensor
 
-    def __init__(
-        self, class_weight: Sequence[float], loss_weight: float = 1.0, loss_name: str = 'loss_ce'
-    ) -> None:
+    def __init__(self, class_weight: Sequence[float], loss_weight: float = 1.0, loss_name: str = 'loss_ce') -> None:
         super().__init__()
         self.register_buffer('class_weight', torch.tensor(class_weight, dtype=torch.float32), persistent=False)
         self.loss_weight = loss_weight
@@ -48,7 +46,9 @@ class ClassWeightedCrossEntropyLoss(nn.Module):
             ignore_index: The label of pixels without a class.
         """
         if cls_score.shape[1] != len(self.class_weight):
-            raise ValueError(f'class_weight has {len(self.class_weight)} weights, the head {cls_score.shape[1]} classes')
+            raise ValueError(
+                f'class_weight has {len(self.class_weight)} weights, the head {cls_score.shape[1]} classes'
+            )
         loss = functional.cross_entropy(
             cls_score, label, self.class_weight, ignore_index=ignore_index, reduction='none'
         )

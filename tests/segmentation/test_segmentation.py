@@ -102,7 +102,9 @@ def test_whole_and_sliding_test():
         return [dict(img_shape=(64, 128), ori_shape=(64, 128))]
 
     with torch.no_grad():
-        parts = [whole.inference(image[..., i : i + 64], [dict(img_shape=(64, 64), ori_shape=(64, 64))]) for i in (0, 64)]
+        parts = [
+            whole.inference(image[..., i : i + 64], [dict(img_shape=(64, 64), ori_shape=(64, 64))]) for i in (0, 64)
+        ]
         torch.testing.assert_close(sliding.inference(image, meta()), torch.cat(parts, 3))
         assert not torch.allclose(whole.inference(image, meta()), torch.cat(parts, 3))
 

@@ -1,0 +1,240 @@
+"""The latency laboratory: conversions compute the same, counts are right, reports are complete."""
+
+import csv
+import json
+import re
+
+import cv2
+import numpy as np
+import onnxruntime
+import openvino
+import pytest
+import torch
+from mmengine.registry import MODELS
+from torch import nn
+
+from lcnet_mm.apis import load_config
+from lcnet_mm.complexity import measure
+from lcnet_mm.errors import UserError
+from lcnet_mm.latency.benchmark import Settings, compare_with_paper, run_benchmark
+from lcnet_mm.latency.doctor import PARTS, advise, format_report
+from lcnet_mm.latency.layers import (
+    FINAL_STAGE,
+    Layer,
+    Roofline,
+    measure_roofline,
+    profile_layers,
+    stage_shares,
+)
+from lcnet_mm.latency.machine import describe_machine, physical_cores
+from lcnet_mm.latency.networks import export_network, load_networks
+from lcnet_mm.latency.stages import realistic_scores, suppression
+from lcnet_mm.latency.suites import SUITES, build_suite
+from lcnet_mm.latency.timing import CONTROL, Latency, compile_network, control_difference, time_in_turn, time_networks
+
+DETECTOR = 'configs/picodet_like/picodet_xs_320_coco.py'
+SEGMENTOR = 'configs/deeplabv3plus/lcnet_0.5x_cityscapes.py'
+
+
+@pytest.fixture(scope='module')
+def networks(tmp_path_factory):
+    """A detector and a segmentor at 96x160."""
+    torch.manual_seed(0)
+    return load_networks([DETECTOR, SEGMENTOR], tmp_path_factory.mktemp('networks'), (96, 160))
+
+
+def test_backends_compute_what_pytorch_does(networks):
+    for network in networks:
+        image = np.random.default_rng(0).normal(size=network.input_shape).astype(np.float32)
+        with torch.no_grad():
+            expected = network.module(torch.from_numpy(image))
+        expected = expected if isinstance(expected, tuple) else (expected,)
+        compiled = openvino.Core().compile_model(
+            openvino.convert_model(str(network.file)), 'CPU', {'INFERENCE_PRECISION_HINT': 'f32'}
+        )
+        session = onnxruntime.InferenceSession(str(network.file), providers=['CPUExecutionProvider'])
+        for outputs in (list(compiled([image]).values()), session.run(None, {session.get_inputs()[0].name: image})):
+            for ours, theirs in zip(outputs, expected, strict=True):
+                if theirs.dtype == torch.long:
+                    assert (ours == theirs.numpy()).mean() >= 0.999
+                else:
+                    np.testing.assert_allclose(ours / 160, theirs.numpy() / 160, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize('backend', ['openvino', 'onnxruntime', 'torch'])
+def test_all_backends_are_timed_with_a_control(networks, backend):
+    before = torch.get_num_threads()
+    try:
+        results = time_networks(networks, backend=backend, threads=1, rounds=3, warmup=1)
+    finally:
+        torch.set_num_threads(before)
+    assert list(results) == [DETECTOR, SEGMENTOR, CONTROL]
+    assert all(len(latency.seconds) == 3 and min(latency.seconds) > 0 for latency in results.values())
+
+
+def test_calls_are_in_turn_and_the_warm_up_does_not_count():
+    order = []
+    results = time_in_turn({name: lambda name=name: order.append(name) for name in 'abc'}, rounds=2, warmup=1)
+    assert ''.join(order) == 'abcabcabc' and all(len(latency.seconds) == 2 for latency in results.values())
+
+
+def test_control_and_figures():
+    results = {'a': Latency([1.0, 1.0, 9.0]), CONTROL: Latency([1.1, 1.1, 1.1])}
+    assert control_difference(results) == pytest.approx(0.1)
+    assert results['a'].to_dict()['median'] == 1000 and results['a'].to_dict()['minimum'] == 1000
+    assert Latency([0.002]).to_dict()['p90'] == 2
+
+
+def test_layers_have_the_work_of_the_model(networks):
+    for network in networks:
+        layers = profile_layers(network, threads=1, rounds=2)
+        assert sum(layer.macs for layer in layers) == measure(network.module, network.input_shape[1:]).total.macs
+        convolution = next(layer for layer in layers if layer.name == 'backbone/conv1/conv/Conv')
+        # 3x3x3 weights for 8 channels of the XS and the 0.5x, at half the size.
+        assert convolution.macs == 27 * 8 * 48 * 80 and convolution.kind == 'Convolution'
+        assert convolution.bytes == 4 * (3 * 96 * 160 + 8 * 48 * 80 + 27 * 8)
+        assert convolution.gflops == pytest.approx(2e-9 * convolution.macs / convolution.seconds)
+
+
+def test_stages_of_a_segmentor_add_up(networks):
+    layers = profile_layers(networks[1], threads=1, rounds=2)
+    shares = stage_shares(layers)
+    assert list(shares) == ['backbone', 'ASPP', 'decoder', FINAL_STAGE]
+    assert sum(shares.values()) == pytest.approx(1) and min(shares.values()) > 0.01
+    by_hand = [layer for layer in layers if layer.name.startswith('decode_head/sep_bottleneck')]
+    assert shares['decoder'] >= sum(layer.seconds for layer in by_hand) / sum(layer.seconds for layer in layers)
+
+
+def test_roofline():
+    roofline = Roofline(100.0, {2**10: 40.0, 2**20: 10.0})
+    arithmetic = Layer('a', '', '', 1e-3, 50_000_000, 1000)
+    memory = Layer('b', '', '', 1e-3, 0, 2**20)
+    assert roofline.seconds(arithmetic) == pytest.approx(1e-3)
+    assert roofline.seconds(memory) == pytest.approx(2**20 * 1e-9 / 10)
+    assert roofline.gigabytes(2**15) == pytest.approx(25)
+    assert roofline.gigabytes(2**30) == 10 and roofline.gigabytes(1) == 40
+    measured = measure_roofline(1, rounds=2)
+    assert measured.gflops > 1 and min(measured.bandwidth.values()) > 0.1
+
+
+def test_realistic_scores_are_neither_all_nor_nothing():
+    scores, boxes = realistic_scores(2125, 80, np.random.default_rng(0))
+    assert scores.shape == (2125, 80) and boxes.shape == (2125, 4)
+    share = (scores > 0.025).any(1).mean()
+    assert 0.05 < share < 0.3 and scores.max() < 1
+    found = suppression(2125)()
+    assert 8 <= len(found.scores) <= 100
+
+
+# Multiply-adds of the paper's tables are counted elsewhere; here only that a suite holds what it names.
+@pytest.mark.parametrize('name', ['paper-ablations', 'paper-detection'])
+def test_suites_build(name, tmp_path):
+    networks = build_suite(name, tmp_path)
+    assert [network.name for network in networks] == [entry.name for entry in SUITES[name]()]
+    for network in networks:
+        with torch.no_grad():
+            assert network.module(torch.zeros(network.input_shape)) is not None
+
+
+# Parameters that pplcnet.md §2 and §4 give for the original.
+ABLATIONS = {
+    'PP-LCNet-0.5x': 1_879_576, 'SE 1100000000000': 1_838_326, 'SE 0000001100000': 1_854_840,
+    'SE 1111111111111': 1_926_886, '5x5 1111111111111': 1_883_032, '5x5 1111111000000': 1_868_696,
+    'without h-swish': 1_879_576, 'without SE': 1_838_136, 'without 5x5': 1_863_192, 'without last 1x1': 527_896,
+}  # fmt: skip
+CLASSIFIERS = {
+    'PP-LCNet-0.25x': (1_521_184, 16.773), 'PP-LCNet-1x': (2_952_520, 155.700), 'PP-LCNet-2.5x': (9_017_560, 893.720),
+}  # fmt: skip
+
+
+def test_classifiers_have_the_originals_size():
+    entries = {entry.name: entry for suite in ('paper-ablations', 'paper-classification') for entry in SUITES[suite]()}
+    for name, params in ABLATIONS.items():
+        assert sum(p.numel() for p in entries[name].build().parameters()) == params, name
+    for name, (params, macs) in CLASSIFIERS.items():
+        total = measure(entries[name].build().eval(), (3, 224, 224)).total
+        assert total.params == params and total.macs / 1e6 == pytest.approx(macs, abs=5e-4)
+
+
+@pytest.mark.parametrize('suite', ['detectors', 'segmentors', 'paper-classification'])
+def test_rivals_build_at_a_small_size(suite, tmp_path):
+    """Every rival becomes a file that OpenVINO compiles."""
+    for entry in SUITES[suite]():
+        if entry.name.startswith(('PicoDet', 'lcnet', 'PP-LCNet')):
+            continue
+        # LR-ASPP pools windows of 49 pixels at stride 8.
+        size = (400, 400) if suite == 'segmentors' else (128, 128)
+        network = export_network(entry.name, entry.build(), size, tmp_path)
+        assert compile_network(network, 'openvino', 1)() is not None
+
+
+def test_ratios_beside_the_papers():
+    rows = [
+        dict(name='mobilenetv3_large_0.5x 512x1024', threads=1, median=40.0, **{'paper ms': 135}),
+        dict(name='lcnet_0.5x 512x1024', threads=1, median=30.0, **{'paper ms': 82}),
+    ]
+    (row,) = compare_with_paper(rows, 'paper-segmentation')
+    assert row['ours'] == 0.75 and row['paper'] == pytest.approx(0.61, abs=0.005)
+
+
+def test_a_whole_run_and_its_files(tmp_path):
+    class Tiny(nn.Module):
+        def forward(self, image):
+            return image.relu().mean((2, 3))
+
+    file = export_network('tiny', nn.Sequential(nn.Conv2d(3, 8, 3), Tiny()), (32, 32), tmp_path).file
+    settings = Settings(threads=[1], rounds=3, warmup=1, layers=True, roofline=True)
+    report = run_benchmark([str(file), SEGMENTOR], None, (64, 64), settings, tmp_path)
+    text = report.format_text()
+    assert str(file) in text and report.machine['cpu'] in text and 'decode_head/conv_seg' in text
+    report.save(tmp_path / 'out')
+    content = json.loads((tmp_path / 'out' / 'latency.json').read_text())
+    assert content['reliable'] == (content['control'] <= 0.05)
+    assert content['machine']['versions']['openvino'] and content['machine']['physical_cores'] >= 1
+    assert set(content['shares']) == {SEGMENTOR}
+    rows = list(csv.DictReader((tmp_path / 'out' / 'latency.csv').open()))
+    assert [row['name'] for row in rows] == [str(file), SEGMENTOR, CONTROL]
+    assert float(rows[1]['median']) > 0 and 0 < float(rows[1]['% of attainable']) < 200
+    assert '| name |' in (tmp_path / 'out' / 'latency.md').read_text()
+    for name in ('latency.png', 'stages.png', 'layers_0.png', 'layers_1.png'):
+        assert cv2.imread(str(tmp_path / 'out' / name)).std() > 5
+
+
+def test_doctor():
+    report = format_report()
+    assert all(part in report for part in PARTS) and 'MISSING' not in report
+    machine = {**describe_machine(), 'flags': ['avx2'], 'load': 50.0}
+    assert any('no VNNI' in line for line in advise(machine)) and any('load 50.0' in line for line in advise(machine))
+    assert 1 <= physical_cores() <= machine['logical_cpus']
+    assert re.fullmatch(r'[0-9a-f]{40}\+?', machine['commit'] or '0' * 40)
+
+
+def test_mistakes(tmp_path):
+    (tmp_path / 'broken.xml').write_text('<net/>')
+    (tmp_path / 'empty.py').write_text('a = 1\n')
+    (tmp_path / 'bare.py').write_text("custom_imports = dict(imports=['lcnet_mm'])\nmodel = dict(type='PPLCNet')\n")
+    cases = {
+        'none.onnx': 'does not exist', 'broken.xml': 'cannot be read', 'empty.py': 'has no model',
+        'bare.py': r'name one with --shape',
+    }  # fmt: skip
+    for name, message in cases.items():
+        with pytest.raises(UserError, match=message):
+            load_networks([str(tmp_path / name)], tmp_path)
+    (network,) = load_networks([str(tmp_path / 'bare.py')], tmp_path, (64, 64))
+    network.file = network.file.rename(tmp_path / 'renamed.xml')
+    with pytest.raises(UserError, match=r'needs an \.onnx'):
+        compile_network(network, 'onnxruntime', 1)
+    network.module = None
+    with pytest.raises(UserError, match='needs a config'):
+        compile_network(network, 'torch', 1)
+    with pytest.raises(UserError, match='needs the backend openvino'):
+        compile_network(network, 'torch', 1, 'bf16')
+    with pytest.raises(UserError, match='unknown; there are paper-classification'):
+        build_suite('paper', tmp_path)
+
+
+def test_backbones_are_networks(tmp_path):
+    (tmp_path / 'bare.py').write_text("custom_imports = dict(imports=['lcnet_mm'])\nmodel = dict(type='PPLCNet')\n")
+    (network,) = load_networks([str(tmp_path / 'bare.py')], tmp_path, (64, 96))
+    assert network.input_shape == (1, 3, 64, 96)
+    assert len(MODELS.build(load_config(tmp_path / 'bare.py').model)(torch.zeros(1, 3, 64, 96))) == 4
