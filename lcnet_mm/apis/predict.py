@@ -146,7 +146,7 @@ def predict(
     score_thr: float = 0.3,
     device: str | None = None,
 ) -> Predictions:
-    """Predict pictures; writes ``NAME.jpg`` with the drawings, ``predictions.json``, and of a segmentor ``NAME_mask.png``.
+    """Predict pictures; writes drawings ``NAME.jpg``, ``predictions.json``, and of a segmentor ``NAME_mask.png``.
 
     A picture that cannot be processed is recorded and does not stop the others.
 

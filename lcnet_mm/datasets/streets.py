@@ -32,8 +32,8 @@ def make_streets_dataset(
     """Make street scenes as Cityscapes is delivered, or keep the ones that are there.
 
     ``leftImg8bit/{train,val}/CITY/*_leftImg8bit.png`` and ``gtFine/{train,val}/CITY/*_gtFine_labelIds.png``; the maps
-    of train ids are made by :func:`~lcnet_mm.datasets.cityscapes.prepare_cityscapes`, as for the real data. Picture `i` of
-    a split depends on ``seed``, the split, `i` and ``image_size`` alone, so no scene is in both splits.
+    of train ids are made by :func:`~lcnet_mm.datasets.cityscapes.prepare_cityscapes`, as for the real data. Picture `i`
+    of a split depends on ``seed``, the split, `i` and ``image_size`` alone, so no scene is in both splits.
 
     Args:
         out_dir: Folder to make.
