@@ -9,19 +9,29 @@ from mmengine.config import DictAction
 from mmengine.logging import MMLogger
 
 from lcnet_mm.apis import check_data, load_config, run_cli
-from lcnet_mm.latency.training import RandomBatches, TrainingBench, profile_training
+from lcnet_mm.latency.training import RandomBatches, TrainingBench, profile_training, stock_gfl
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description='Train single-stage detectors for a few steps on their own data, in turn, and print the median '
-        'time of each part of a step.',
-        epilog='example: python tools/benchmark_training.py configs/demo/lcnet_0.5x_digits.py --channels-last both',
+        'time of each part of a step; the data are loaded in the same process, apart from the step.',
+        epilog='example: python tools/benchmark_training.py configs/picodet_like/lcnet_1x_coco.py --boxes 7 '
+        '--batch-size 8 --variants default channels-last channels-last+amp --stock-gfl',
     )
     parser.add_argument('configs', nargs='+', metavar='CONFIG', help='config files')
     parser.add_argument('--steps', type=int, default=20, metavar='N', help='steps that count (default: 20)')
     parser.add_argument(
-        '--channels-last', choices=('no', 'yes', 'both'), default='no', help='order of the weights (default: no)'
+        '--variants',
+        nargs='+',
+        default=['default'],
+        metavar='VARIANT',
+        help='how each config is run: default, or channels-last, amp (bfloat16) and compile, joined with +',
+    )
+    parser.add_argument(
+        '--stock-gfl',
+        action='store_true',
+        help="train mmdet's own GFL with the first config's backbone beside it, as it is and at the config's widths",
     )
     parser.add_argument(
         '--boxes', type=int, metavar='N', help='train on random pictures with N boxes each instead of data'
@@ -41,10 +51,13 @@ def main() -> None:
         torch.set_num_threads(args.threads)
     # Building a model and an optimizer writes a line for every parameter.
     MMLogger.get_instance('mmengine', log_level='WARNING')
-    orders = {'no': [False], 'yes': [True], 'both': [False, True]}[args.channels_last]
+    configs = {path: load_config(path, args.cfg_options) for path in args.configs}
+    if args.stock_gfl:
+        first = next(iter(configs.values()))
+        configs["mmdet's GFL"] = stock_gfl(first, light=False)
+        configs["mmdet's GFL at the same widths"] = stock_gfl(first, light=True)
     benches = {}
-    for path in args.configs:
-        cfg = load_config(path, args.cfg_options)
+    for path, cfg in configs.items():
         if args.batch_size:
             cfg.train_dataloader.batch_size = args.batch_size
         batches = None
@@ -53,13 +66,15 @@ def main() -> None:
         else:
             num_classes = cfg.model.bbox_head.num_classes
             batches = RandomBatches(cfg.train_dataloader.batch_size, args.size, args.boxes, num_classes)
-        for order in orders:
-            name = f'{path}{" channels-last" if order else ""}'
-            benches[name] = TrainingBench(cfg, order, batches, args.epoch)
+        for variant in args.variants:
+            switches = [] if variant == 'default' else variant.split('+')
+            benches[f'{path}, {variant}'] = TrainingBench(cfg, switches, batches, args.epoch)
     profiles = profile_training(benches, args.steps)
     print(f'the configs in turn, {args.steps} steps, {torch.get_num_threads()} threads, medians')
+    first_step = next(iter(profiles.values())).step
     for name, profile in profiles.items():
-        print(f'\n{name}, batch {profile.batch_size}\n{profile.format_table()}')
+        ratio = f'{first_step / profile.step:.2f} x the speed of the first'
+        print(f'\n{name}, batch {profile.batch_size}, {ratio}\n{profile.format_table()}')
     if args.json:
         args.json.write_text(json.dumps({name: p.to_dict() for name, p in profiles.items()}, indent=1) + '\n')
 

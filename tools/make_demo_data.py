@@ -1,34 +1,37 @@
 """Make the embedded data sets."""
 
 import argparse
+from collections.abc import Callable
+from typing import Any
 
-from lcnet_mm.datasets import make_digits_dataset, make_streets_dataset
+from lcnet_mm.datasets import make_digits_dataset, make_scans_dataset, make_streets_dataset
 from lcnet_mm.errors import UserError, run_cli
 
-COUNTS = dict(digits=(1000, 100), streets=(300, 60))
+KINDS: dict[str, Callable[..., dict[str, Any]]] = dict(
+    digits=make_digits_dataset, streets=make_streets_dataset, scans=make_scans_dataset
+)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description="Make a small data set: scikit-learn's 1,797 scans of handwritten digits as a COCO detection set, "
-        "or drawn street scenes in Cityscapes' layout (then run tools/prepare_cityscapes.py on it).",
+        description="Make a small data set. digits: scikit-learn's 1,797 scans of handwritten digits, pasted into "
+        "pictures, as a COCO detection set. streets: drawn street scenes in Cityscapes' layout (then run "
+        'tools/prepare_cityscapes.py on it). scans: the scans themselves in folders of classes.',
         epilog='example: python tools/make_demo_data.py data/streets --kind streets',
     )
     parser.add_argument('dir', help='folder to make; an equal data set that is there already is kept')
-    parser.add_argument('--kind', choices=COUNTS, default='digits', help='default: digits')
+    parser.add_argument('--kind', choices=KINDS, default='digits', help='default: digits')
     parser.add_argument('--train', type=int, metavar='N', help='training pictures (default: 1000 digits, 300 streets)')
     parser.add_argument('--val', type=int, metavar='N', help='validation pictures (default: 100 digits, 60 streets)')
+    parser.add_argument('--labelled', type=int, metavar='N', help='training scans with a label (default: 100)')
     parser.add_argument('--seed', type=int, default=0, metavar='N', help='default: 0')
     args = parser.parse_args()
-    make = make_digits_dataset if args.kind == 'digits' else make_streets_dataset
-    train, val = COUNTS[args.kind]
+    counts = dict(num_train=args.train, num_val=args.val, num_labelled=args.labelled)
+    given = {name: value for name, value in counts.items() if value is not None}
+    if wrong := [name for name in given if (name == 'num_labelled') is not (args.kind == 'scans')]:
+        raise UserError(f'--{wrong[0].removeprefix("num_")} does not go with --kind {args.kind}')
     try:
-        summary = make(
-            args.dir,
-            train if args.train is None else args.train,
-            val if args.val is None else args.val,
-            seed=args.seed,
-        )
+        summary = KINDS[args.kind](args.dir, **given, seed=args.seed)
     except (OSError, ValueError, ImportError) as error:
         raise UserError(str(error)) from error
     print(f'{"made" if summary["created"] else "kept"} {summary["out_dir"]}')

@@ -3,6 +3,7 @@
 from .annotations import AnnotationError, CocoReport, Finding, check_coco, read_categories
 from .cityscapes import CityscapesError, CityscapesReport, prepare_cityscapes
 from .digits import DIGIT_CLASSES, make_digits_dataset, split_scans
+from .scans import make_scans_dataset
 from .streets import make_streets_dataset
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     'Finding',
     'check_coco',
     'make_digits_dataset',
+    'make_scans_dataset',
     'make_streets_dataset',
     'prepare_cityscapes',
     'read_categories',

@@ -12,7 +12,8 @@ import numpy as np
 
 from .cityscapes import IMAGE_SUFFIX, LABEL_SUFFIX
 from .generated import SPLITS, check_parameters, make_folder, progress_bar, write_image
-from .street_pictures import IDS, Picture, compose_street
+from .street_canvas import IDS, Picture
+from .street_pictures import compose_street
 
 NAME = 'lcnet_mm street scenes'
 # Raise this whenever the pictures of the same parameters change: the data set of another version is another one.

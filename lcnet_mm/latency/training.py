@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -16,9 +18,13 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS
 from mmengine.runner import Runner
+from torch import Tensor
 
+from ..errors import UserError
 from .memory import PeakMemory
 
+# What a step can be run with: weights in channels-last order, bfloat16 autocast, torch.compile.
+SWITCHES = ('channels-last', 'amp', 'compile')
 PARTS = ('data', 'preprocess', 'forward', 'loss', 'backward', 'optimizer')
 
 
@@ -101,16 +107,24 @@ class RandomBatches:
 
 
 class TrainingBench:
-    """A single-stage detector that trains step by step.
+    """A single-stage detector that trains step by step on the CPU.
 
     Args:
         cfg: The config of an mmdet single-stage detector.
-        channels_last: Whether the weights are kept in channels-last order.
+        switches: Some of :data:`SWITCHES`.
         batches: What to train on instead of the config's own data.
         epoch: The training phase, for heads that change their assigner.
+
+    Raises:
+        UserError: a switch is unknown.
     """
 
-    def __init__(self, cfg: Config, channels_last: bool, batches: RandomBatches | None = None, epoch: int = 0) -> None:
+    def __init__(
+        self, cfg: Config, switches: Collection[str] = (), batches: RandomBatches | None = None, epoch: int = 0
+    ) -> None:
+        for switch in switches:
+            if switch not in SWITCHES:
+                raise UserError(f'variant {switch!r} is unknown; combine {", ".join(SWITCHES)} with +, or say default')
         self.loader: Any = batches
         if batches is None:
             loader = {**cfg.train_dataloader, 'num_workers': 0, 'persistent_workers': False}
@@ -119,12 +133,18 @@ class TrainingBench:
         self.model = MODELS.build(cfg.model)
         self.model.init_weights()
         self.model.train()
-        if channels_last:
+        if 'channels-last' in switches:
             self.model.to(memory_format=torch.channels_last)
+        self.amp = 'amp' in switches
+        self.forward = torch.compile(self.compute_outputs) if 'compile' in switches else self.compute_outputs
         self.optimizer = build_optim_wrapper(self.model, cfg.optim_wrapper)
         self.model.bbox_head.epoch = epoch
         self.profile = TrainingProfile(cfg.train_dataloader['batch_size'])
         self.batches = iter(self.loader)
+
+    def compute_outputs(self, images: Tensor) -> Any:
+        """The head's maps of images ``(N, 3, H, W)``."""
+        return self.model.bbox_head(self.model.extract_feat(images))
 
     def step(self, record: bool) -> None:
         """Train one step; its times are kept if ``record``."""
@@ -136,9 +156,10 @@ class TrainingBench:
                 batch = next(self.batches)
         with profile.timed('preprocess'):
             data = self.model.data_preprocessor(batch, training=True)
-        with profile.timed('forward'):
-            outputs = self.model.bbox_head(self.model.extract_feat(data['inputs']))
-        with profile.timed('loss'), PeakMemory() as memory:
+        autocast = torch.autocast('cpu', torch.bfloat16, enabled=self.amp)
+        with profile.timed('forward'), autocast:
+            outputs = self.forward(data['inputs'])
+        with profile.timed('loss'), PeakMemory() as memory, autocast:
             instances, ignored, metas = unpack_gt_instances(data['data_samples'])
             losses = self.model.bbox_head.loss_by_feat(*outputs, instances, metas, ignored)
             loss, _ = self.model.parse_losses(losses)
@@ -164,3 +185,34 @@ def profile_training(benches: dict[str, TrainingBench], steps: int, warmup: int 
         for bench in benches.values():
             bench.step(record=index >= warmup)
     return {name: bench.profile for name, bench in benches.items()}
+
+
+def stock_gfl(cfg: Config, light: bool) -> Config:
+    """The config of mmdet's own GFL (FPN, ``GFLHead``, ``ATSSAssigner``) with the backbone and data of another config.
+
+    Args:
+        cfg: A config whose backbone has ``feature_info``.
+        light: Whether to give it the widths, depths and levels of the config's own neck and head; otherwise those of
+            ``mmdet::gfl/gfl_r50_fpn_1x_coco.py``, 256 channels and four convolutions on five levels.
+    """
+    from mmengine.utils import get_installed_path
+
+    source = Config.fromfile(Path(get_installed_path('mmdet')) / '.mim' / 'configs/gfl/gfl_r50_fpn_1x_coco.py')
+    model, ours = source.model, cfg.model
+    model.backbone, model.data_preprocessor = deepcopy(ours.backbone), deepcopy(ours.data_preprocessor)
+    model.neck.in_channels = list(MODELS.build(ours.backbone).out_channels)
+    model.neck.start_level = 0
+    model.bbox_head.num_classes = ours.bbox_head.num_classes
+    if light:
+        strides = list(ours.bbox_head.strides)
+        model.neck.update(out_channels=ours.neck.out_channels, num_outs=len(strides), add_extra_convs=False)
+        model.bbox_head.update(
+            in_channels=ours.neck.out_channels,
+            feat_channels=ours.neck.out_channels,
+            stacked_convs=ours.bbox_head.num_convs,
+            reg_max=ours.bbox_head.reg_max,
+        )
+        model.bbox_head.anchor_generator.strides = strides
+    stock = deepcopy(cfg)
+    stock.model = model
+    return stock

@@ -11,7 +11,8 @@ from cityscapesscripts.helpers.labels import id2label, name2label
 from lcnet_mm.datasets import CityscapesError, make_streets_dataset, prepare_cityscapes
 from lcnet_mm.datasets import streets as module
 from lcnet_mm.datasets.cityscapes import LABEL_SUFFIX, POLYGON_SUFFIX, TRAIN_ID_SUFFIX, train_id_table
-from lcnet_mm.datasets.street_pictures import IDS, compose_street
+from lcnet_mm.datasets.street_canvas import IDS
+from lcnet_mm.datasets.street_pictures import compose_street
 
 
 @pytest.fixture

@@ -2,9 +2,16 @@ import mmap
 
 import pytest
 
-from lcnet_mm.apis import load_config
+from lcnet_mm.apis import UserError, load_config
 from lcnet_mm.latency.memory import PeakMemory
-from lcnet_mm.latency.training import PARTS, RandomBatches, TrainingBench, TrainingProfile, profile_training
+from lcnet_mm.latency.training import (
+    PARTS,
+    RandomBatches,
+    TrainingBench,
+    TrainingProfile,
+    profile_training,
+    stock_gfl,
+)
 
 
 def test_medians_and_shares():
@@ -29,12 +36,27 @@ def test_steps_train_in_turn(digits):
             'train_dataloader.collate_fn.sizes': [64],
         },
     )
-    benches = {'a': TrainingBench(cfg, False), 'b': TrainingBench(cfg, True)}
+    benches = {'a': TrainingBench(cfg), 'b': TrainingBench(cfg, ['channels-last', 'amp'])}
     before = benches['a'].model.backbone.conv1.conv.weight.clone()
     profiles = profile_training(benches, steps=3, warmup=1)
     assert (benches['a'].model.backbone.conv1.conv.weight != before).any()
     for profile in profiles.values():
         assert all(len(profile.seconds[part]) == 3 and min(profile.seconds[part]) > 0 for part in PARTS)
+
+
+def test_stock_gfl_has_our_backbone_and_trains():
+    cfg = load_config('configs/picodet_like/lcnet_0.5x_coco.py', {'train_dataloader.batch_size': 2})
+    sizes = {}
+    for light in (False, True):
+        bench = TrainingBench(stock_gfl(cfg, light), [], RandomBatches(2, 64, 3, 80))
+        bench.step(record=True)
+        head = bench.model.bbox_head
+        sizes[light] = (head.feat_channels, head.stacked_convs, len(head.prior_generator.strides))
+        assert type(head).__name__ == 'GFLHead' and type(bench.model.backbone).__name__ == 'PPLCNet'
+        assert bench.profile.median('backward') > 0
+    assert sizes == {False: (256, 4, 5), True: (96, 2, 3)}
+    with pytest.raises(UserError, match=r"variant 'fast' is unknown"):
+        TrainingBench(cfg, ['fast'])
 
 
 def test_random_batches_need_no_data():

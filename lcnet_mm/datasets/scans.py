@@ -1,0 +1,85 @@
+"""A small classification data set of real handwriting as folders of pictures, most of them without labels."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from .digits import load_scans, split_scans
+from .generated import SPLITS, make_folder, write_image
+
+NAME = 'lcnet_mm digit scans'
+# Raise this whenever the pictures of the same parameters change: the data set of another version is another one.
+VERSION = 1
+SIDE = 32
+LABELLED, UNLABELLED = 'meta/labelled.txt', 'meta/unlabelled.txt'
+
+
+def make_scans_dataset(out_dir: str | os.PathLike, num_labelled: int = 100, seed: int = 0) -> dict[str, Any]:
+    """Make scikit-learn's 1,797 scans of digits as pictures in folders of classes, or keep the ones that are there.
+
+    ``train/DIGIT/*.png`` and ``val/DIGIT/*.png``, enlarged from 8x8 to 32x32 pixels, four fifths for training. Two
+    lists divide the training scans for semi-supervised learning: ``meta/labelled.txt`` (``PATH LABEL``, the same number
+    of each digit) and ``meta/unlabelled.txt`` (``PATH``), relative to ``train``.
+
+    Args:
+        out_dir: Folder to make.
+        num_labelled: Number of labelled scans, a multiple of 10 from 10 to 1000.
+        seed: Seed of the split, at least 0.
+
+    Returns:
+        ``out_dir`` (str), ``created`` (False if an equal data set was kept), ``parameters``, and the number of
+        ``images`` per split.
+
+    Raises:
+        ValueError: an argument is wrong.
+        FileExistsError: ``out_dir`` holds anything else; nothing in it is touched.
+        ImportError: scikit-learn is not installed.
+    """
+    if num_labelled not in range(10, 1001, 10):
+        raise ValueError(f'num_labelled must be a multiple of 10 from 10 to 1000, got {num_labelled!r}')
+    if seed < 0:
+        raise ValueError(f'seed must be at least 0, got {seed}')
+    scans, labels = load_scans()
+    parts = split_scans(labels, seed)
+
+    def is_complete(folder: Path) -> bool:
+        lists = all((folder / name).is_file() for name in (LABELLED, UNLABELLED))
+        return lists and all(len(list((folder / split).glob('*/*.png'))) == len(parts[split]) for split in SPLITS)
+
+    def fill(folder: Path) -> dict[str, Any]:
+        for split in SPLITS:
+            for index in parts[split]:
+                file = folder / split / picture_name(index, labels)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                write_image(file, enlarge(scans[index]))
+        rng = np.random.default_rng([seed, 2])
+        chosen: set[int] = set()
+        for digit in range(10):
+            members = parts['train'][labels[parts['train']] == digit]
+            chosen.update(rng.choice(members, num_labelled // 10, replace=False).tolist())
+        (folder / 'meta').mkdir()
+        names = {index: picture_name(index, labels) for index in parts['train']}
+        labelled = [f'{name} {labels[index]}\n' for index, name in names.items() if index in chosen]
+        unlabelled = [f'{name}\n' for index, name in names.items() if index not in chosen]
+        (folder / LABELLED).write_text(''.join(labelled))
+        (folder / UNLABELLED).write_text(''.join(unlabelled))
+        return {split: {'images': len(parts[split])} for split in SPLITS}
+
+    return make_folder(out_dir, NAME, VERSION, {'num_labelled': num_labelled, 'seed': seed}, fill, is_complete)
+
+
+def picture_name(index: int, labels: np.ndarray) -> str:
+    """Path of a scan below its split."""
+    return f'{labels[index]}/{index:04d}.png'
+
+
+def enlarge(scan: np.ndarray) -> np.ndarray:
+    """A scan ``(8, 8)`` with ink 0 to 1 as a picture ``(32, 32, 3)`` uint8, white on black."""
+    large = cv2.resize(scan, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+    grey = np.round(255 * np.clip(large, 0, 1)).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, 2)
