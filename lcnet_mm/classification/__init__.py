@@ -4,6 +4,25 @@ from .._optional import require
 
 require('mmpretrain', 'lcnet_mm.classification', 'classification')
 
-from .heads import LastConvClsHead  # noqa: E402
+from .backbones import NarrowShuffleNetV2, PaddleMobileNetV2  # noqa: E402
+from .datasets import ImageList  # noqa: E402
+from .heads import LastConvClsHead, MobileNetV3Head  # noqa: E402
+from .hooks import UnreadableImagesHook  # noqa: E402
+from .losses import SymmetricKLLoss  # noqa: E402
+from .ssld import SSLDDistiller  # noqa: E402
+from .transforms import PaddleAutoAugment, UniformAspectRandomResizedCrop  # noqa: E402
+from .visualization import ClsVisualizationHook  # noqa: E402
 
-__all__ = ['LastConvClsHead']
+__all__ = [
+    'ClsVisualizationHook',
+    'ImageList',
+    'LastConvClsHead',
+    'MobileNetV3Head',
+    'NarrowShuffleNetV2',
+    'PaddleAutoAugment',
+    'PaddleMobileNetV2',
+    'SSLDDistiller',
+    'SymmetricKLLoss',
+    'UniformAspectRandomResizedCrop',
+    'UnreadableImagesHook',
+]

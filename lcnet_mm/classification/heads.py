@@ -1,29 +1,38 @@
-"""The classification head of PP-LCNet."""
+"""The classification heads of PP-LCNet and of its rival MobileNetV3."""
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
-from mmcv.cnn import build_activation_layer
 from mmpretrain.models.heads import ClsHead
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-from ..backbones.layers import Config
+from ..backbones.base import KAIMING_FAN_IN, check_integer
+from ..backbones.layers import Config, ConvNormAct, build_activation
 
-# Kaiming normal with fan_in for the convolution, Xavier uniform for the classifier, as PaddleClas starts them.
-INIT = (
-    dict(type='Kaiming', layer='Conv2d', mode='fan_in', nonlinearity='relu', distribution='normal', bias=0),
-    dict(type='Xavier', layer='Linear', distribution='uniform', bias=0),
-)
+# Source: PaddleClas (pplcnet.md §3): Paddle's defaults, normal with fan_in for convolutions and Xavier uniform for the
+# classifier. Not times the 0.8 that Paddle's dropout would need for the same first logits.
+INIT: list[dict[str, Any]] = [*KAIMING_FAN_IN, dict(type='Xavier', layer='Linear', distribution='uniform')]
+
+
+def check_probability(name: str, value: float) -> float:
+    """Return a number within ``[0, 1)``, or raise a TypeError or ValueError that names it."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f'{name} must be a number such as 0.2, got {value!r}')
+    if not 0 <= value < 1:
+        raise ValueError(f'{name} must be at least 0 and below 1, got {value!r}')
+    return float(value)
 
 
 @MODELS.register_module()
 class LastConvClsHead(ClsHead):
     """Global average pooling, a 1x1 convolution without norm and bias, activation, dropout and a linear classifier.
 
-    Source: PaddleClas ``pp_lcnet.py``. PaddleClas multiplies by ``1 - dropout`` in evaluation where PyTorch divides by
-    it in training; a converted checkpoint has the factor in the classifier's weight.
+    Source: PaddleClas ``pp_lcnet.py``, whose names ``last_conv`` and ``fc`` it keeps. PaddleClas multiplies by
+    ``1 - dropout`` in evaluation where PyTorch divides by it in training; a converted checkpoint has the factor in the
+    classifier's weight.
 
     Args:
         num_classes: Number of classes.
@@ -33,10 +42,13 @@ class LastConvClsHead(ClsHead):
         act_cfg: mm config of the activation.
         dropout: Probability of the dropout.
         init_cfg: mm config of the initialisation; that of PaddleClas by default.
-        kwargs: ``loss``, ``topk`` and the others of ``ClsHead``.
+        kwargs: ``loss``, ``topk`` and ``cal_acc`` of ``ClsHead``.
 
     Shapes:
         the last of a tuple of ``(N, in_channels, H, W)`` to logits ``(N, num_classes)``.
+
+    Raises:
+        TypeError, ValueError: an argument is wrong; the message names it, what it was and what is allowed.
     """
 
     def __init__(
@@ -46,22 +58,68 @@ class LastConvClsHead(ClsHead):
         last_conv_channels: int | None = 1280,
         act_cfg: Config = dict(type='HSwish'),
         dropout: float = 0.2,
-        init_cfg: Any = INIT,
+        init_cfg: dict | list[dict] | None = INIT,
         **kwargs: Any,
     ) -> None:
-        super().__init__(init_cfg=list(init_cfg) if init_cfg else None, **kwargs)
-        self.num_classes = num_classes
+        super().__init__(init_cfg=init_cfg, **kwargs)
+        self.num_classes = check_integer('num_classes', num_classes, 1)
+        channels = check_integer('in_channels', in_channels, 1)
+        dropout = check_probability('dropout', dropout)
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.last_conv = self.act = self.dropout = nn.Identity()
+        self.last_conv: nn.Module = nn.Identity()
+        self.act: nn.Module = nn.Identity()
+        self.dropout: nn.Module = nn.Identity()
         if last_conv_channels is not None:
-            self.last_conv = nn.Conv2d(in_channels, last_conv_channels, 1, bias=False)
-            self.act = build_activation_layer(act_cfg)
+            hidden = check_integer('last_conv_channels', last_conv_channels, 1)
+            self.last_conv = nn.Conv2d(channels, hidden, 1, bias=False)
+            self.act = build_activation(act_cfg)
             self.dropout = nn.Dropout(dropout)
-        self.fc = nn.Linear(last_conv_channels or in_channels, num_classes)
+            channels = hidden
+        self.fc = nn.Linear(channels, self.num_classes)
 
     def pre_logits(self, feats: tuple[Tensor, ...]) -> Tensor:
         """The feature vector ``(N, channels)`` before the classifier."""
         return self.dropout(self.act(self.last_conv(self.pool(feats[-1])))).flatten(1)
 
     def forward(self, feats: tuple[Tensor, ...]) -> Tensor:
+        """Logits ``(N, num_classes)`` of the last feature."""
         return self.fc(self.pre_logits(feats))
+
+
+@MODELS.register_module()
+class MobileNetV3Head(LastConvClsHead):
+    """PP-LCNet's head behind a 1x1 convolution with norm and activation at the last resolution.
+
+    Source: PaddleClas ``mobilenet_v3.py`` (``last_second_conv``). This package's MobileNetV3 ends before it.
+
+    Args:
+        num_classes: Number of classes.
+        in_channels: Channels of the backbone's last output.
+        expanded_channels: Channels of that convolution: 960 (large) or 576 (small) times the width, in multiples of 8.
+        norm_cfg: mm config of its norm.
+        kwargs: As for :class:`LastConvClsHead`.
+
+    Shapes:
+        the last of a tuple of ``(N, in_channels, H, W)`` to logits ``(N, num_classes)``.
+
+    Raises:
+        TypeError, ValueError: an argument is wrong; the message names it, what it was and what is allowed.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        expanded_channels: int,
+        norm_cfg: Config = dict(type='BN'),
+        **kwargs: Any,
+    ) -> None:
+        check_integer('in_channels', in_channels, 1)
+        super().__init__(num_classes, check_integer('expanded_channels', expanded_channels, 1), **kwargs)
+        self.expand_conv = ConvNormAct(
+            in_channels, expanded_channels, 1, norm_cfg=norm_cfg, act_cfg=dict(type='HSwish')
+        )
+
+    def pre_logits(self, feats: tuple[Tensor, ...]) -> Tensor:
+        """The feature vector ``(N, channels)`` before the classifier."""
+        return super().pre_logits((self.expand_conv(feats[-1]),))

@@ -26,6 +26,7 @@ def test_complete_runs_are_not_repeated(tmp_path, monkeypatch):
     trained = []
 
     def train(cfg, work_dir, resume):
+        work_dir.mkdir(parents=True, exist_ok=True)
         trained.append((work_dir.parent.name, cfg.randomness.seed, cfg.width, resume))
         if len(trained) == 3:
             raise KeyboardInterrupt

@@ -23,7 +23,7 @@ def test_pictures_are_the_scans_and_lists_divide_them(tmp_path):
         assert picture.shape == (32, 32, 3) and (np.ptp(picture, 2) == 0).all()
         # Averaged again, the picture is the scan, but for the cubic kernel's overshoot.
         small = cv2.resize(picture[..., 0], (8, 8), interpolation=cv2.INTER_AREA) / 255
-        assert np.corrcoef(small.ravel(), scans[indices[7]].ravel())[0, 1] > 0.99
+        assert np.corrcoef(small.ravel(), scans[indices[7]].ravel())[0, 1] > 0.98
     lines = (tmp_path / 'scans' / 'meta' / 'labelled.txt').read_text().splitlines()
     named = [line.split() for line in lines]
     assert sorted(label for _, label in named) == sorted(list('0123456789') * 5)

@@ -1,0 +1,23 @@
+# ImageNet-1k and the pictures that tools/mine_images.py chose from a larger pool, here of ImageNet-22k: about 1.3 and 4
+# million in the original (pplcnet.md §8). No label is used.
+_base_ = './imagenet_224.py'
+
+train_dataloader = dict(
+    batch_size=128,  # per GPU, of 8
+    dataset=dict(
+        _delete_=True,
+        type='ConcatDataset',
+        # The list has no class names.
+        ignore_keys='classes',
+        datasets=[
+            dict(type='ImageNet', data_root='data/imagenet/', split='train', pipeline={{_base_.train_pipeline}}),
+            dict(
+                type='ImageList',
+                ann_file='mined.txt',
+                data_root='data/imagenet22k/',
+                max_unreadable=0.01,
+                pipeline={{_base_.train_pipeline}},
+            ),
+        ],
+    ),
+)

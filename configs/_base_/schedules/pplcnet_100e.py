@@ -1,0 +1,18 @@
+# Source: PaddleClas' PPLCNet_x2_5_dml.yaml and _udml.yaml: 100 epochs (pplcnet.md §8).
+_base_ = './pplcnet_360e.py'
+
+max_epochs = 100
+
+train_cfg = dict(max_epochs=max_epochs)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-6, begin=0, end=5, by_epoch=True, convert_to_iter_based=True),
+    dict(
+        type='CosineAnnealingLR',
+        eta_min=0,
+        begin=5,
+        end=max_epochs,
+        T_max=max_epochs - 5,
+        by_epoch=True,
+        convert_to_iter_based=True,
+    ),
+]

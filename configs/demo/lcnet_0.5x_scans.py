@@ -1,0 +1,9 @@
+# Seconds on two CPU cores: the classifier on the scans of digits, the base of the ablations.
+_base_ = [
+    '../_base_/models/pplcnet_classifier.py',
+    '../_base_/datasets/scans.py',
+    '../_base_/schedules/scans_400i.py',
+    '../_base_/runtimes/classification_by_iter.py',
+]
+
+model = dict(backbone=dict(widen_factor=0.5), head=dict(num_classes=10, in_channels=256, topk=(1,)))

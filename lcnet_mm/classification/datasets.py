@@ -1,0 +1,215 @@
+"""Unlabelled pictures as a data set of mmpretrain."""
+
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmpretrain.datasets import BaseDataset
+from mmpretrain.registry import DATASETS
+
+from ..backbones.layers import Config
+from ..errors import UserError
+from .lists import UNLABELLED, read_list, walk_folder
+from .reading import UnreadablePicture, load_picture
+
+
+@DATASETS.register_module()
+class ImageList(BaseDataset):
+    """Pictures of a text list or of folders, without labels unless the list has them; unreadable ones are skipped.
+
+    Instead of an unreadable picture another one is taken, always the same for the same index. Which are unreadable is
+    remembered in shared memory, so that the workers of a data loader know of each other's and none is tried twice;
+    :class:`~lcnet_mm.classification.hooks.UnreadableImagesHook` reports them and merges those of several processes.
+
+    A list of 5 million paths of 40 letters costs 0.5 GB, shared with the workers: mmengine's serialised form, but
+    filled line by line, without the list of dicts that mmengine builds first. Mixed with labelled pictures::
+
+        dict(type='ConcatDataset', ignore_keys='classes', datasets=[
+            dict(type='ImageNet', …), dict(type='ImageList', …)])
+
+    Args:
+        ann_file: Text list with one path per line, relative to the folder ``data_root/data_prefix`` or absolute.
+        data_root: Folder that ``ann_file`` and ``data_prefix`` are relative to.
+        data_prefix: Folder of the pictures.
+        folders: Without ``ann_file``: folders inside ``data_root/data_prefix`` whose pictures are taken, with all
+            below them; by default that folder itself.
+        with_label: Whether a class index follows each path of the list; otherwise ``gt_label`` is -1, which must not
+            meet a loss that wants labels, nor mixup.
+        pipeline: The transforms; all up to the one that gives ``img`` count as loading.
+        max_unreadable: Share of the list, 0 to 1; with more unreadable pictures than that the run stops.
+        test_mode: Refuses any unreadable picture, because a result on others would not be the result.
+        kwargs: ``metainfo``, ``classes``, ``indices``, ``lazy_init``, ``max_refetch`` of mmpretrain's ``BaseDataset``.
+
+    Raises:
+        ValueError: ``max_unreadable`` is no share, or arguments exclude each other.
+        UserError: the list or a folder is missing, empty or faulty, or too much of it is unreadable.
+    """
+
+    _fully_initialized: bool
+
+    def __init__(
+        self,
+        ann_file: str = '',
+        data_root: str = '',
+        data_prefix: str | dict[str, str] = '',
+        folders: str | Sequence[str] = (),
+        with_label: bool = False,
+        pipeline: Sequence[Config] = (),
+        max_unreadable: float = 0.01,
+        test_mode: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if not 0 <= max_unreadable <= 1:
+            raise ValueError(f'max_unreadable must be a share from 0 to 1, got {max_unreadable}')
+        if with_label and not ann_file:
+            raise ValueError('with_label=True needs an ann_file; folders have no labels (mmpretrain has CustomDataset)')
+        if ann_file and folders:
+            raise ValueError(f'ann_file and folders exclude each other, got {ann_file!r} and {folders!r}')
+        self.folders = [folders] if isinstance(folders, str) else list(folders)
+        self.with_label = with_label
+        self.max_unreadable = max_unreadable
+        super().__init__(
+            ann_file=ann_file,
+            data_root=data_root,
+            data_prefix=data_prefix,
+            pipeline=pipeline,
+            test_mode=test_mode,
+            **kwargs,
+        )
+
+    def full_init(self) -> None:
+        """Read the list or walk through the folders; does nothing the second time."""
+        if self._fully_initialized:
+            return
+        self.data_bytes, self.data_address = serialize(self.entries())
+        self._fully_initialized = True
+        self.reset_unreadable()
+        if self._indices is not None:
+            chosen = range(len(self))[slice_of(self._indices)] if isinstance(self._indices, int) else self._indices
+            self.get_subset_(chosen)
+
+    def entries(self) -> Iterator[tuple[str, int]]:
+        """Yield the path and the label of each picture."""
+        folder = self.img_prefix
+        if self.ann_file:
+            classes = self.CLASSES
+            for path, label in read_list(
+                self.ann_file, with_label=self.with_label, num_classes=len(classes) if classes else None
+            ):
+                yield os.path.join(folder, os.fsdecode(path)), label
+        else:
+            for name in self.folders or ['']:
+                for path in walk_folder(Path(folder, name)):
+                    yield os.fsdecode(path), UNLABELLED
+
+    def get_subset_(self, indices: Sequence[int] | int) -> None:
+        """Keep these pictures only."""
+        super().get_subset_(indices)
+        self.reset_unreadable()
+
+    def get_subset(self, indices: Sequence[int] | int) -> ImageList:
+        """A data set of these pictures."""
+        subset = super().get_subset(indices)
+        subset.reset_unreadable()
+        return subset
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ImageList:
+        """A copy, as mmengine makes of a data set inside a config; torch's copy of shared memory is not shared."""
+        memo[id(self)] = copied = type(self).__new__(type(self))
+        copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        if self._fully_initialized:
+            copied.unreadable.share_memory_()
+        return copied
+
+    def reset_unreadable(self) -> None:
+        """Take all pictures for readable again."""
+        self.unreadable = torch.zeros(len(self), dtype=torch.bool).share_memory_()
+
+    def __getitem__(self, idx: int) -> Any:
+        self.full_init()
+        for candidate in self.candidates(range(len(self))[idx]):
+            data = self.prepare_data(candidate)
+            if data is not None:
+                return data
+        raise UserError(f'{self.name}: no readable picture found in {self.max_refetch + 1} tries')
+
+    def candidates(self, idx: int) -> Iterator[int]:
+        """Yield an index and then those that stand in for it, which depend on nothing else."""
+        yield idx
+        yield from map(int, np.random.default_rng(idx).integers(len(self), size=(self.max_refetch,)))
+
+    def prepare_data(self, idx: int) -> Any:
+        """What the pipeline makes of a picture; None if it cannot be read or a transform gives None."""
+        if self.unreadable[idx]:
+            return None
+        info = self.get_data_info(idx)
+        try:
+            data, transforms = load_picture(self.pipeline.transforms, info)
+        except UnreadablePicture as error:
+            if self.test_mode:
+                raise UserError(f'{info["img_path"]} cannot be read ({error}); a test needs every picture') from error
+            self.unreadable[idx] = True
+            self.check_unreadable(f' (the last one: {info["img_path"]}: {error})')
+            return None
+        for transform in transforms:
+            data = transform(data)
+            if data is None:
+                return None
+        return data
+
+    def check_unreadable(self, detail: str = '') -> None:
+        """Stop if too many pictures were found to be unreadable.
+
+        Args:
+            detail: Text behind the message.
+
+        Raises:
+            UserError: they are more than ``max_unreadable`` of the list.
+        """
+        count = self.num_unreadable
+        if count > self.max_unreadable * len(self):
+            raise UserError(
+                f'{self.name}: {count} of {len(self)} pictures ({count / len(self):.2%}) cannot be read, and '
+                f'max_unreadable={self.max_unreadable} allows {self.max_unreadable:.2%}; first: '
+                f'{", ".join(self.unreadable_paths(3))}{detail}'
+            )
+
+    @property
+    def num_unreadable(self) -> int:
+        """Pictures that were found to be unreadable up to now, by any worker."""
+        return int(self.unreadable.sum())
+
+    def unreadable_paths(self, limit: int) -> list[str]:
+        """The first unreadable pictures in the order of the list."""
+        return [self.get_data_info(idx)['img_path'] for idx in self.unreadable.nonzero().flatten()[:limit].tolist()]
+
+    @property
+    def name(self) -> str:
+        """The list or the folder, for messages."""
+        return str(self.ann_file or ', '.join(os.path.join(self.img_prefix, name) for name in self.folders or ['']))
+
+
+def slice_of(count: int) -> slice:
+    """The first pictures, or where it is negative the last ones, as mmengine's ``indices`` means an int."""
+    return slice(count) if count >= 0 else slice(count, None)
+
+
+def serialize(entries: Iterable[tuple[str, int]]) -> tuple[np.ndarray, np.ndarray]:
+    """mmengine's form of a data list, as ``BaseDataset`` reads it, without a list of dicts on the way.
+
+    Returns:
+        Pickled dicts one behind the other, uint8, and where each of them ends ``(N,)`` int64.
+    """
+    data, ends = bytearray(), array('q')
+    for path, label in entries:
+        data += pickle.dumps(dict(img_path=path, gt_label=label), protocol=4)
+        ends.append(len(data))
+    return np.frombuffer(data, np.uint8), np.frombuffer(ends, np.int64)

@@ -1,0 +1,69 @@
+"""Hooks of classifier training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine import dist
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+
+from .datasets import ImageList
+
+# Pictures that are named at the end.
+NAMED = 10
+
+
+@HOOKS.register_module()
+class UnreadableImagesHook(Hook):
+    """Report the pictures that the :class:`ImageList` data sets of the training skipped.
+
+    A line after each epoch in which the number grew, and the first names after training. With several processes each
+    reads a part of the list; what they found is put together after each epoch, and held against ``max_unreadable``.
+    """
+
+    def __init__(self) -> None:
+        self.reported: dict[int, int] = {}
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        for number, images in enumerate(image_lists(runner.train_dataloader.dataset)):
+            merge_processes(images)
+            count = images.num_unreadable
+            if count != self.reported.get(number, 0):
+                self.reported[number] = count
+                runner.logger.warning(f'{images.name}: {count} of {len(images)} pictures are unreadable and skipped')
+            images.check_unreadable()
+
+    def after_train(self, runner: Runner) -> None:
+        for images in image_lists(runner.train_dataloader.dataset):
+            count = images.num_unreadable
+            if count:
+                names = ', '.join(images.unreadable_paths(NAMED)) + (', …' if count > NAMED else '')
+                runner.logger.warning(
+                    f'{images.name}: {count} of {len(images)} pictures were unreadable and skipped: {names}'
+                )
+            else:
+                runner.logger.info(f'{images.name}: none of the {len(images)} pictures was found to be unreadable')
+
+
+def image_lists(dataset: Any) -> Iterator[ImageList]:
+    """Yield the :class:`ImageList` data sets inside wrappers such as ConcatDataset and RepeatDataset."""
+    if isinstance(dataset, ImageList):
+        yield dataset
+        return
+    # Only what a wrapper holds itself: mmengine's wrapper for num_batch_per_epoch passes on what it is asked for, and
+    # has its data set in _dataset.
+    held = vars(dataset)
+    for part in (*held.get('datasets', ()), held.get('dataset'), held.get('_dataset')):
+        if part is not None:
+            yield from image_lists(part)
+
+
+def merge_processes(images: ImageList) -> None:
+    """Put together what the processes of a distributed training found; in place, so that living workers see it."""
+    if dist.get_world_size() > 1:
+        found = images.unreadable.byte()
+        dist.all_reduce(found, 'max')
+        images.unreadable.copy_(found.bool())

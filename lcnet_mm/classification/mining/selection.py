@@ -1,0 +1,108 @@
+"""Which pictures of a scanned pool are kept: no near-duplicate of a validation picture, and the best of each class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from .pool import read_records
+
+# Near-duplicates and unreadable pictures that are kept by name; beyond that they are counted.
+MAX_NAMED = 10_000
+CANDIDATE = np.dtype([('label', '<i4'), ('score', '<f4'), ('idx', '<i8')])
+
+
+@dataclass
+class Selection:
+    """What :func:`select` found.
+
+    Attributes:
+        kept: The pictures, ``(K,)`` of :data:`CANDIDATE`, ordered by class and from the best.
+        candidates: Pictures of each class that are no near-duplicates ``(classes,)``.
+        num_duplicates: Near-duplicates of validation pictures.
+        duplicates: The first :data:`MAX_NAMED` of them: number in the pool, number in the validation set, and bits
+            that differ.
+    """
+
+    kept: np.ndarray
+    candidates: np.ndarray
+    num_duplicates: int = 0
+    duplicates: list[tuple[int, int, int]] = field(default_factory=list)
+
+
+def select(pool: Path, val: Path, num_classes: int, top_k: int, max_distance: int) -> Selection:
+    """Drop the near-duplicates and keep the ``top_k`` pictures of each class with the highest score.
+
+    A picture stands for its best class only. Of equal scores the earlier picture is kept. Whatever the size
+    of the pool, in memory are a block of records, twice ``num_classes * top_k`` candidates and 16 bytes per validation
+    picture.
+
+    Args:
+        pool: Records of the pool.
+        val: Records of the validation set; those that are unreadable are passed over.
+        num_classes: Classes of the teacher.
+        top_k: Pictures per class.
+        max_distance: Bits of the hashes in which a near-duplicate may differ.
+    """
+    numbers, hashes = readable_hashes(val)
+    waiting: list[np.ndarray] = []
+    result = Selection(np.empty(0, CANDIDATE), np.zeros(num_classes, np.int64))
+    for first, block in read_records(pool):
+        block_idx = np.flatnonzero(block['label'] >= 0)
+        distances, nearest = nearest_hashes(block['hash'][block_idx], hashes)
+        duplicate = distances <= max_distance
+        result.num_duplicates += int(duplicate.sum())
+        for idx in np.flatnonzero(duplicate)[: MAX_NAMED - len(result.duplicates)].tolist():
+            match = (first + int(block_idx[idx]), int(numbers[nearest[idx]]), int(distances[idx]))
+            result.duplicates.append(match)
+        block_idx = block_idx[~duplicate]
+        fresh = np.empty(len(block_idx), CANDIDATE)
+        fresh['label'], fresh['score'] = block['label'][block_idx], block['score'][block_idx]
+        fresh['idx'] = first + block_idx
+        result.candidates += np.bincount(fresh['label'], minlength=num_classes)
+        waiting.append(fresh)
+        # As many as were kept at a time, so that those are not sorted again for every block.
+        if sum(map(len, waiting)) >= len(result.kept):
+            result.kept, waiting = best_of_each_class(np.concatenate([result.kept, *waiting]), top_k), []
+    result.kept = best_of_each_class(np.concatenate([result.kept, *waiting]), top_k)
+    return result
+
+
+def readable_hashes(records: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers ``(V,)`` and hashes ``(V,)`` of the readable pictures."""
+    numbers, hashes = [np.empty(0, np.int64)], [np.empty(0, np.uint64)]
+    for first, block in read_records(records):
+        readable = np.flatnonzero(block['label'] >= 0)
+        numbers.append(first + readable)
+        hashes.append(block['hash'][readable])
+    return np.concatenate(numbers), np.concatenate(hashes)
+
+
+def nearest_hashes(hashes: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The smallest number of differing bits ``(N,)`` to the known hashes ``(V,)``, and where that one is ``(N,)``.
+
+    Every pair is compared, so nothing is missed: 50,000 known hashes take about 30 microseconds per hash.
+    """
+    distances, nearest = np.full(len(hashes), 255, np.uint8), np.zeros(len(hashes), np.int64)
+    if len(known):
+        for idx, bits in enumerate(hashes):
+            differing = np.bitwise_count(known ^ bits)
+            nearest[idx] = differing.argmin()
+            distances[idx] = differing[nearest[idx]]
+    return distances, nearest
+
+
+def best_of_each_class(candidates: np.ndarray, top_k: int) -> np.ndarray:
+    """The ``top_k`` candidates with the highest score of each class, ordered by class, score and number."""
+    ordered = candidates[np.lexsort((candidates['idx'], -candidates['score'], candidates['label']))]
+    starts = np.searchsorted(ordered['label'], ordered['label'])
+    return ordered[np.arange(len(ordered)) - starts < top_k]
+
+
+def classes_of(kept: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield each class that has pictures, and them."""
+    labels, starts = np.unique(kept['label'], return_index=True)
+    yield from zip(labels.tolist(), np.split(kept, starts[1:]), strict=True)

@@ -1,0 +1,119 @@
+"""The data augmentation of PaddleClas where mmpretrain's differs from it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Any
+
+import mmcv
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmcv.transforms.utils import cache_randomness
+from mmpretrain.datasets.transforms import AutoAugment
+from mmpretrain.datasets.transforms.auto_augment import AUTOAUG_POLICIES
+from mmpretrain.registry import TRANSFORMS
+
+from ..backbones.base import check_integer, check_positive
+
+
+def check_range(name: str, value: Sequence[float]) -> tuple[float, float]:
+    """Return two numbers above 0 in order, or raise a TypeError or ValueError that names them."""
+    if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 2:
+        raise TypeError(f'{name} must be two numbers (low, high), got {value!r}')
+    low, high = (check_positive(name, number) for number in value)
+    if low > high:
+        raise ValueError(f'{name} must be (low, high) with low <= high, got {value!r}')
+    return low, high
+
+
+@TRANSFORMS.register_module()
+class UniformAspectRandomResizedCrop(BaseTransform):
+    """Crop a random rectangle and resize it, as PaddleClas' ``RandCropImage`` does.
+
+    mmpretrain's ``RandomResizedCrop`` draws the logarithm of the aspect ratio, tries ten rectangles and falls back to
+    the centre. Here the ratio itself is uniform, and the range of the area is capped at the largest rectangle of that
+    ratio inside the picture, so that the first one always fits (pplcnet.md §7).
+
+    Required keys: ``img``. Modified keys: ``img``, ``img_shape``.
+
+    Args:
+        scale: Height and width of the result, or its side.
+        crop_ratio_range: Range of the rectangle's share of the picture, within (0, 1].
+        aspect_ratio_range: Range of its width divided by its height.
+        interpolation: OpenCV's kernel, by mmcv's name.
+
+    Raises:
+        TypeError, ValueError: an argument is wrong; the message names it, what it was and what is allowed.
+    """
+
+    def __init__(
+        self,
+        scale: int | Sequence[int] = 224,
+        crop_ratio_range: Sequence[float] = (0.08, 1.0),
+        aspect_ratio_range: Sequence[float] = (3 / 4, 4 / 3),
+        interpolation: str = 'bilinear',
+    ) -> None:
+        sides = tuple(scale) if isinstance(scale, Sequence) else (scale, scale)
+        if len(sides) != 2:
+            raise ValueError(f'scale must be a side or (height, width), got {scale!r}')
+        self.scale = tuple(check_integer('scale', side, 1) for side in sides)
+        self.crop_ratio_range = check_range('crop_ratio_range', crop_ratio_range)
+        if self.crop_ratio_range[1] > 1:
+            raise ValueError(f'crop_ratio_range must be within 0 and 1, got {crop_ratio_range!r}')
+        self.aspect_ratio_range = check_range('aspect_ratio_range', aspect_ratio_range)
+        self.interpolation = interpolation
+
+    @cache_randomness
+    def draw_crop(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """Draw a rectangle ``(left, top, width, height)`` in pixels inside a picture."""
+        aspect = np.random.uniform(*self.aspect_ratio_range)
+        bound = min(width / height / aspect, height / width * aspect)
+        low, high = (min(share, bound) for share in self.crop_ratio_range)
+        area = width * height * np.random.uniform(low, high)
+        # A picture of one pixel's height would round to nothing.
+        crop_width = min(width, max(1, int(math.sqrt(area * aspect))))
+        crop_height = min(height, max(1, int(math.sqrt(area / aspect))))
+        left = np.random.randint(0, width - crop_width + 1)
+        top = np.random.randint(0, height - crop_height + 1)
+        return int(left), int(top), crop_width, crop_height
+
+    def transform(self, results: dict) -> dict:
+        left, top, width, height = self.draw_crop(*results['img'].shape[:2])
+        crop = results['img'][top : top + height, left : left + width]
+        results['img'] = mmcv.imresize(crop, self.scale[::-1], interpolation=self.interpolation, backend='cv2')
+        results['img_shape'] = results['img'].shape[:2]
+        return results
+
+    def __repr__(self) -> str:
+        return (
+            f'{self.__class__.__name__}(scale={self.scale}, crop_ratio_range={self.crop_ratio_range}, '
+            f'aspect_ratio_range={self.aspect_ratio_range}, interpolation={self.interpolation!r})'
+        )
+
+
+@TRANSFORMS.register_module()
+class PaddleAutoAugment(AutoAugment):
+    """AutoAugment's 25 sub-policies for ImageNet, with the rotations of PaddleClas.
+
+    mmpretrain rotates either way, PaddleClas' ``ImageNetPolicy`` always against the clock. mmpretrain 1.2 also
+    ignores its ``hparams``, so the fill colour is put into the policies here.
+
+    Required keys: ``img``. Modified keys: ``img``.
+
+    Args:
+        pad_val: Grey level of what a rotation or a shear uncovers.
+    """
+
+    def __init__(self, pad_val: int = 128) -> None:
+        level = check_integer('pad_val', pad_val, 0, 255)
+        policies: list[list[dict[str, Any]]] = deepcopy(AUTOAUG_POLICIES['imagenet'])
+        for step in (step for policy in policies for step in policy):
+            if step['type'] == 'Rotate':
+                # A positive angle is clockwise in mmcv; this makes all of them negative.
+                step.update(random_negative_prob=1.0)
+            if step['type'] in ('Rotate', 'Shear'):
+                # A single number would fill the first channel only.
+                step.update(pad_val=[level] * 3)
+        super().__init__(policies)

@@ -1,0 +1,38 @@
+"""Drawing the predictions of a test run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.runner import Runner
+from mmpretrain.engine.hooks import VisualizationHook
+from mmpretrain.registry import HOOKS
+
+
+@HOOKS.register_module()
+class ClsVisualizationHook(VisualizationHook):
+    """mmpretrain's ``VisualizationHook`` with the arguments of mmdet's and mmseg's, for ``tools/test.py --show-dir``.
+
+    mmpretrain's own writes beside the run's folder and takes the network's BGR input for RGB.
+
+    Args:
+        draw: Whether to draw anything.
+        interval: One picture of so many is drawn.
+        test_out_dir: Folder inside the run's own for the drawings of a test; None leaves them to the visualizer.
+        kwargs: Of ``VisualizationHook``.
+    """
+
+    def __init__(self, draw: bool = False, interval: int = 1, test_out_dir: str | None = None, **kwargs: Any) -> None:
+        super().__init__(enable=draw, interval=interval, **kwargs)
+        self.test_out_dir = test_out_dir
+
+    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence[Any]) -> None:
+        if self.test_out_dir is not None:
+            self.out_dir = str(Path(runner.log_dir, self.test_out_dir))
+        super().after_test_iter(runner, batch_idx, data_batch, outputs)
+
+    def _draw_samples(self, batch_idx: int, data_batch: dict, data_samples: Sequence[Any], step: int = 0) -> None:
+        images = [image.flip(0) for image in data_batch['inputs']] if self.enable else []
+        super()._draw_samples(batch_idx, dict(inputs=images), data_samples, step)
