@@ -10,7 +10,13 @@ import yaml
 BEGIN = '<!-- table: {} -->'
 END = '<!-- end of table -->'
 # Columns of the results by task.
-METRICS = {'Object Detection': ('box AP', 'AP50'), 'Semantic Segmentation': ('mIoU',)}
+METRICS = {
+    'Image Classification': ('Top 1 Accuracy', 'Top 5 Accuracy'),
+    'Object Detection': ('box AP', 'AP50'),
+    'Semantic Segmentation': ('mIoU',),
+}
+# Classifiers are too small for thousands of millions.
+MAC_UNITS = {'Image Classification': (1e6, 'M')}
 
 
 def read_metafiles(root: Path) -> dict[str, list[dict[str, Any]]]:
@@ -20,7 +26,8 @@ def read_metafiles(root: Path) -> dict[str, list[dict[str, Any]]]:
         root: Folder of ``model-index.yml``.
 
     Returns:
-        The models of each collection, in the metafiles' order.
+        The models of each collection, in the metafiles' order. A collection whose metadata name a ``Baseline``, a model
+        of another one, begins with it.
     """
     collections: dict[str, list[dict[str, Any]]] = {}
     for path in yaml.safe_load((root / 'model-index.yml').read_text())['Import']:
@@ -29,26 +36,32 @@ def read_metafiles(root: Path) -> dict[str, list[dict[str, Any]]]:
             collections.setdefault(collection['Name'], [])
         for model in metafile['Models']:
             collections[model['In Collection']].append(model)
+        models = {model['Name']: model for model in metafile['Models']}
+        for collection in metafile['Collections']:
+            if 'Baseline' in collection['Metadata']:
+                collections[collection['Name']].insert(0, models[collection['Metadata']['Baseline']])
     return collections
 
 
 def format_table(models: list[dict[str, Any]]) -> str:
     """A Markdown table of a collection's models."""
     tasks = {result['Task'] for model in models for result in model.get('Results', [])}
-    (metrics,) = (METRICS[task] for task in tasks)
+    (task,) = tasks
+    metrics = METRICS[task]
+    unit, letter = MAC_UNITS.get(task, (1e9, 'G'))
     columns = ['config', 'backbone', 'input', 'parameters', 'MACs', 'ms, 1 / 2 threads', *metrics, 'source']
     rows = ['| ' + ' | '.join(columns) + ' |', '|' + '---|' * len(columns)]
     for model in models:
         meta = model['Metadata']
         result = (model.get('Results') or [{}])[0]
         found = result.get('Metrics', {})
-        latency = ' / '.join(f'{milliseconds:.1f}' for milliseconds in meta['Latency'])
+        latency = ' / '.join(f'{milliseconds:.1f}' for milliseconds in meta.get('Latency', [])) or '-'
         cells = [
             f'`{Path(model["Config"]).name}`',
             meta['Backbone'],
             str(meta['Input']),
             f'{meta["Parameters"]:,}',
-            f'{meta["MACs"] / 1e9:.3f} G',
+            f'{meta["MACs"] / unit:.3f} {letter}',
             latency,
             *(str(found.get(metric, '-')) for metric in metrics),
             result.get('Source', 'no published result'),

@@ -120,7 +120,8 @@ def run(config: str | Path, seed: int, folder: Path, options: dict[str, Any]) ->
     done = folder / 'metrics.json'
     if done.is_file():
         return json.loads(done.read_text())
-    options = {**options, 'randomness.seed': seed}
+    # The figures of each run stand in its folder; on the screen there is the progress.
+    options = {'log_level': 'WARNING', **options, 'randomness.seed': seed}
     train(load_config(config, options), work_dir=folder, resume='auto')
     checkpoint = newest_checkpoint(folder)
     assert checkpoint is not None

@@ -92,6 +92,8 @@ def check_data(cfg: Config, splits: tuple[str, ...]) -> None:
                     )
             if cfg.get('default_scope') == 'mmseg':
                 check_label_maps(cfg, dataset, split)
+            elif cfg.get('default_scope') == 'mmpretrain':
+                check_class_folders(cfg, dataset, split)
             elif 'ann_file' in dataset and str(dataset.ann_file).endswith('.json'):
                 check_classes(cfg, dataset, split)
 
@@ -101,9 +103,21 @@ def required_paths(dataset: ConfigDict) -> Iterator[Path]:
     root = Path(dataset.get('data_root') or '')
     if dataset.get('ann_file'):
         yield root / dataset.ann_file
-    for prefix in (dataset.get('data_prefix') or {}).values():
-        if prefix:
-            yield root / prefix
+    for prefix in folder_prefixes(dataset):
+        yield root / prefix
+
+
+def folder_prefixes(dataset: ConfigDict) -> list[str]:
+    """The folders of a data set inside its ``data_root``."""
+    given = dataset.get('data_prefix') or {}
+    if not given and is_imagenet(dataset):
+        given = dataset.get('split') or {}
+    return [prefix for prefix in (given.values() if isinstance(given, dict) else [given]) if prefix]
+
+
+def is_imagenet(dataset: ConfigDict) -> bool:
+    """Whether a data set is mmpretrain's ImageNet, whose ``split`` names a folder."""
+    return str(dataset.get('type')).split('.')[-1] in ('ImageNet', 'ImageNet21k')
 
 
 def check_classes(cfg: Config, dataset: ConfigDict, split: str) -> None:
@@ -162,6 +176,61 @@ def check_label_maps(cfg: Config, dataset: ConfigDict, split: str) -> None:
         )
     if built.metainfo.get('classes'):
         check_class_number(cfg, len(built.metainfo['classes']), split)
+
+
+def class_folders(dataset: ConfigDict) -> list[str] | None:
+    """The folders whose names are the labels of an mmpretrain data set, sorted; None where a file has the labels."""
+    root, ann_file = Path(dataset.get('data_root') or ''), dataset.get('ann_file')
+    if is_imagenet(dataset) and dataset.get('split') and not ann_file:
+        ann_file = Path('meta', f'{dataset.split}.txt')
+        ann_file = ann_file if (root / ann_file).exists() else None
+    if ann_file or not dataset.get('with_label', True):
+        return None
+    folder = root.joinpath(*folder_prefixes(dataset))
+    return sorted(path.name for path in folder.iterdir() if path.is_dir())
+
+
+def check_class_folders(cfg: Config, dataset: ConfigDict, split: str) -> None:
+    """Compare the class folders of an mmpretrain data set with its classes, the training folders and the heads."""
+    from mmpretrain.datasets import CustomDataset
+
+    if not issubclass(dataset_class(cfg, dataset) or object, CustomDataset):
+        return
+    folders, classes = class_folders(dataset), dataset_classes(cfg, dataset)
+    if folders is not None:
+        folder = Path(dataset.get('data_root') or '').joinpath(*folder_prefixes(dataset))
+        if not folders:
+            raise UserError(
+                f'{split} data: {folder} has no folder per class; make one for each, or name a file of labels with '
+                f'{SPLITS[split]}.dataset.ann_file'
+            )
+        if classes is not None and len(classes) != len(folders):
+            raise UserError(
+                f'{split} data: {folder} has {len(folders)} folders, {SPLITS[split]}.dataset has {len(classes)} '
+                f'classes; the folders are {shorten(folders)}'
+            )
+        if classes is not None and set(classes) == set(folders) and list(classes) != folders:
+            # mmpretrain numbers the folders in alphabetical order, so the names would silently be permuted.
+            raise UserError(
+                f'{split} data: metainfo.classes are in another order than the folders of {folder}; '
+                f'list them as {shorten(folders)}'
+            )
+        for other in innermost_datasets(cfg.train_dataloader.dataset) if cfg.get('train_dataloader') else ():
+            if split != 'train' and all(path.is_dir() for path in required_paths(other)):
+                check_same_folders(folders, class_folders(other), folder, split)
+    names = classes or folders
+    if names:
+        check_class_number(cfg, len(names), split)
+
+
+def check_same_folders(folders: list[str], training: list[str] | None, folder: Path, split: str) -> None:
+    """Insist on the class folders of the training data: another set would have other labels."""
+    if training is not None and training != folders:
+        different = sorted(set(folders) ^ set(training))
+        raise UserError(
+            f'{split} data: {folder} has other class folders than the training data (first: {different[0]!r}); '
+            'the labels are numbered by them, so both need the same'
+        )
 
 
 def dataset_classes(cfg: Config, dataset: ConfigDict) -> tuple[str, ...] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +21,9 @@ from .config import dataset_classes, dataset_palette
 from .train import BUILD_ERRORS
 from .weights import load_weights
 
+# How many classes of a picture a classifier tells.
+TOP_CLASSES = 5
+
 
 @dataclass
 class Predictions:
@@ -29,7 +32,8 @@ class Predictions:
     Attributes:
         images: For each picture its ``file``, ``width``, ``height`` and ``drawing``; of a detector ``detections`` with
             ``class``, ``label``, ``score`` and ``bbox`` (xyxy, pixels of the picture); of a segmentor ``mask``, a file
-            of class indices, and ``shares`` of the classes.
+            of class indices, and ``shares`` of the classes; of a classifier ``top``, its five best classes with
+            ``class``, ``label`` and ``score``.
         failures: For each picture that could not be processed, its path and the reason.
         json_file: Where ``images`` and ``failures`` were written.
     """
@@ -134,7 +138,50 @@ class SegmentationPredictor:
         return Prediction(dict(shares=shares), drawing, mask)
 
 
-PREDICTORS = {'mmdet': DetectionPredictor, 'mmseg': SegmentationPredictor}
+class ClassificationPredictor:
+    """An mmpretrain model with its own test pipeline.
+
+    Args:
+        As :class:`DetectionPredictor`; the score is not used.
+    """
+
+    def __init__(self, cfg: Config, checkpoint: str | Path, score_thr: float, device: str) -> None:
+        from mmpretrain.registry import MODELS, VISUALIZERS
+
+        model_cfg = cfg.model.copy()
+        if 'data_preprocessor' in cfg:
+            # As mmengine's runner does.
+            model_cfg.setdefault('data_preprocessor', cfg.data_preprocessor)
+        with as_user_error('the model cannot be built', *BUILD_ERRORS):
+            self.model = MODELS.build(model_cfg)
+        meta = load_weights(self.model, checkpoint).get('dataset_meta') or {}
+        self.model.to(device).eval()
+        self.pipeline = Compose(cfg.test_pipeline[1:])
+        self.classes = meta.get('classes') or dataset_classes(cfg, cfg.test_dataloader.dataset) or ()
+        self.visualizer = VISUALIZERS.build(dict(type='UniversalVisualizer', name='predict'))
+
+    @torch.no_grad()
+    def __call__(self, image: np.ndarray) -> Prediction:
+        """Classify a BGR picture; the summary has the best classes from the best."""
+        data = self.pipeline(dict(img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2]))
+        (sample,) = self.model.test_step(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]))
+        sample = sample.cpu()
+        scores, labels = sample.pred_score.topk(min(TOP_CLASSES, len(sample.pred_score)))
+        # A head of another size than the config's data, as of weights for other classes, has no names.
+        names = self.classes if len(self.classes) == len(sample.pred_score) else range(len(sample.pred_score))
+        top = [
+            {'class': str(names[label]), 'label': label, 'score': score}
+            for label, score in zip(labels.tolist(), scores.tolist(), strict=True)
+        ]
+        self.visualizer.visualize_cls(image[..., ::-1], sample, classes=list(map(str, names)), draw_gt=False)
+        return Prediction(dict(top=top), np.ascontiguousarray(self.visualizer.get_image()[..., ::-1]))
+
+
+PREDICTORS: dict[str, Callable[[Config, str | Path, float, str], Callable[[np.ndarray], Prediction]]] = {
+    'mmdet': DetectionPredictor,
+    'mmseg': SegmentationPredictor,
+    'mmpretrain': ClassificationPredictor,
+}
 
 
 def predict(

@@ -89,7 +89,7 @@ def train(
         The runner after training.
 
     Raises:
-        UserError: the data or the config is wrong, or the checkpoint to resume from cannot be read.
+        UserError: the data or the config is wrong, or the checkpoint to resume or start from cannot be read.
     """
     cfg.work_dir = str(work_dir)
     use_available_device(cfg, launcher)
@@ -99,13 +99,11 @@ def train(
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
             raise UserError('auto_scale_lr needs a config with auto_scale_lr.base_batch_size')
         cfg.auto_scale_lr.enable = True
-    if resume is not None:
-        cfg.resume = True
-        cfg.load_from = newest_checkpoint(work_dir) if resume == 'auto' else resume
-        if cfg.load_from is None:
-            cfg.resume = False
-        else:
-            read_checkpoint(cfg.load_from)
+    found = newest_checkpoint(work_dir) if resume == 'auto' else resume
+    if found is not None:
+        cfg.resume, cfg.load_from = True, found
+    if cfg.get('load_from') and '://' not in cfg.load_from:
+        read_checkpoint(cfg.load_from)
     runner = build_runner(cfg, ('train', 'val'))
     with as_user_error('the training data cannot be loaded', *BUILD_ERRORS):
         runner._train_loop = runner.build_train_loop(runner._train_loop)

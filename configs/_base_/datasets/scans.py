@@ -1,17 +1,18 @@
-# The scans of digits that tools/make_demo_data.py --kind scans makes, 32x32, all training scans with their labels.
+# The scans of digits that tools/make_demo_data.py --kind scans makes, enlarged to 64x64, all training scans with their
+# labels.
 data_root = 'data/scans/'
 
 data_preprocessor = dict(mean=[127.5, 127.5, 127.5], std=[127.5, 127.5, 127.5], to_rgb=True)
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='RandomResizedCrop', scale=32, crop_ratio_range=(0.6, 1.0), aspect_ratio_range=(0.8, 1.25)),
+    dict(type='RandomResizedCrop', scale=64, crop_ratio_range=(0.6, 1.0), aspect_ratio_range=(0.8, 1.25)),
     dict(type='Rotate', angle=10.0, prob=0.5, random_negative_prob=0.5, pad_val=0),
     dict(type='PackInputs'),
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='ResizeEdge', scale=32, edge='short'),
+    dict(type='ResizeEdge', scale=64, edge='short'),
     dict(type='PackInputs'),
 ]
 train_dataloader = dict(
