@@ -55,7 +55,7 @@ def format_table(models: list[dict[str, Any]]) -> str:
         meta = model['Metadata']
         result = (model.get('Results') or [{}])[0]
         found = result.get('Metrics', {})
-        latency = ' / '.join(f'{milliseconds:.1f}' for milliseconds in meta.get('Latency', [])) or '-'
+        latency = ' / '.join(map(str, meta.get('Latency', []))) or '-'
         cells = [
             f'`{Path(model["Config"]).name}`',
             meta['Backbone'],

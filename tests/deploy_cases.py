@@ -16,6 +16,13 @@ DETECTORS = {
     'simota': ('configs/picodet_like/picodet_lcnet_1x_416_coco.py', {}),
     'aligned': ('configs/picodet_like/picodet_xs_320_coco.py', {}),
 }
+CLASSIFIERS = {
+    'pplcnet': 'configs/imagenet/pplcnet_0.25x_in1k.py',
+    'ablation': 'configs/imagenet/ablations/pplcnet_0.5x_without-last-conv_in1k.py',
+    'mobilenetv2': 'configs/imagenet/mobilenetv2_0.25x_in1k.py',
+    'mobilenetv3': 'configs/imagenet/mobilenetv3_small_0.35x_in1k.py',
+    'shufflenetv2': 'configs/imagenet/shufflenetv2_0.33x_in1k.py',
+}
 PREPROCESSOR = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
 SEGMENTOR = dict(
     default_scope='mmseg',
@@ -86,6 +93,11 @@ def detector_config(name: str, num_classes: int) -> Config:
     """The config of a detector family with a threshold that random weights pass."""
     path, options = DETECTORS[name]
     return load_config(path, {'model.bbox_head.num_classes': num_classes, 'model.test_cfg.score_thr': 1e-4, **options})
+
+
+def classifier_config(name: str) -> Config:
+    """The config of a classifier family."""
+    return load_config(CLASSIFIERS[name])
 
 
 def save_random(cfg: Config, path: Path) -> Path:

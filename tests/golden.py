@@ -5,6 +5,7 @@ A case is ``data/golden/NAME.json`` (what it is, the shape of every tensor) and 
 """
 
 import json
+import pickle
 import zlib
 from pathlib import Path
 
@@ -41,6 +42,14 @@ def load_case(name: str) -> tuple[dict, dict[str, Tensor], dict[str, Tensor]]:
     state.update({key.removeprefix('state/'): value for key, value in arrays.items() if key.startswith('state/')})
     outputs = {key: torch.from_numpy(value) for key, value in arrays.items() if not key.startswith('state/')}
     return case, {key: torch.from_numpy(value) for key, value in state.items()}, outputs
+
+
+def write_pdparams(path: Path, state: dict[str, Tensor]) -> Path:
+    """Write a state dict as Paddle does: a pickle of arrays, with an entry of its own."""
+    arrays: dict = {key: value.numpy() for key, value in state.items()}
+    arrays['StructuredToParameterName@@'] = {key: key for key in state}
+    path.write_bytes(pickle.dumps(arrays, protocol=2))
+    return path
 
 
 def load_image(case: dict) -> Tensor:

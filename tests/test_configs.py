@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import DATASETS, FUNCTIONS, HOOKS, MODELS
+from mmengine.registry import DATASETS, FUNCTIONS, HOOKS, MODELS, PARAM_SCHEDULERS
 from mmengine.visualization import Visualizer
 
 from lcnet_mm.apis import load_config
@@ -154,6 +155,103 @@ def test_segmentation_recipe_is_the_originals():
         assert factors == [0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0]
         assert pipeline['RandomCrop'].crop_size == (512, 1024) == cfg.model.data_preprocessor['size']
         assert cfg.sync_bn == 'torch'
+
+
+# Epochs, pictures of 4 GPUs, rate for them, and weight decay in PaddleClas' configs/ImageNet.
+CLASSIFIERS = {
+    **{f'pplcnet_{width}x': (360, 2048, 0.8, 3e-5) for width in ('0.25', '0.35', '0.5', '0.75', '1')},
+    **{f'pplcnet_{width}x': (360, 2048, 0.8, 4e-5) for width in ('1.5', '2', '2.5')},
+    'mobilenetv1_1x': (120, 256, 0.1, 3e-5),
+    'mobilenetv2_0.25x': (240, 256, 0.045, 3e-5),
+    'mobilenetv2_0.5x': (240, 256, 0.045, 3e-5),
+    'mobilenetv2_1x': (240, 256, 0.045, 4e-5),
+    'mobilenetv3_small_0.35x': (360, 2048, 1.3, 1e-5),
+    'mobilenetv3_small_1.25x': (360, 2048, 1.3, 2e-5),
+    'mobilenetv3_large_0.35x': (360, 2048, 1.3, 2e-5),
+    'shufflenetv2_0.33x': (240, 1024, 0.5, 3e-5),
+    'shufflenetv2_0.5x': (240, 1024, 0.5, 3e-5),
+}
+
+
+def rates(cfg, iterations):
+    """The rate at the iterations of a training with so many in each epoch."""
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=cfg.optim_wrapper.optimizer.lr)
+    schedulers = [
+        PARAM_SCHEDULERS.build(dict(step), default_args=dict(optimizer=optimizer, epoch_length=iterations))
+        for step in cfg.param_scheduler
+    ]
+    values = []
+    for iteration in range(1, cfg.train_cfg.max_epochs * iterations + 1):
+        values.append(optimizer.param_groups[0]['lr'])
+        for scheduler in schedulers:
+            if not scheduler.by_epoch or iteration % iterations == 0:
+                scheduler.step()
+    return values
+
+
+@pytest.mark.parametrize('name', CLASSIFIERS)
+def test_classifiers_have_the_originals_recipe(name):
+    cfg = load_config(CONFIGS / 'imagenet' / f'{name}_in1k.py')
+    epochs, pictures, rate, decay = CLASSIFIERS[name]
+    assert cfg.train_cfg.max_epochs == epochs
+    assert cfg.auto_scale_lr.enable and cfg.auto_scale_lr.base_batch_size == 4 * cfg.train_dataloader.batch_size
+    assert cfg.auto_scale_lr.base_batch_size == pictures and cfg.train_dataloader.drop_last is False
+    optimizer = cfg.optim_wrapper.optimizer
+    assert (optimizer.type, optimizer.lr, optimizer.momentum, optimizer.weight_decay) == ('SGD', rate, 0.9, decay)
+    assert 'nesterov' not in optimizer and 'clip_grad' not in cfg.optim_wrapper
+    loss = (cfg.model.get('head') or cfg.model).loss
+    smooth = name.startswith(('pplcnet', 'mobilenetv3'))
+    assert (loss.type, loss.get('label_smooth_val')) == (
+        ('LabelSmoothLoss', 0.1) if smooth else ('CrossEntropyLoss', None)
+    )
+    steps = [step.type for step in cfg.train_dataloader.dataset.pipeline]
+    assert steps == [
+        'LoadImageFromFile', 'UniformAspectRandomResizedCrop', 'RandomFlip',
+        *(['PaddleAutoAugment'] if name == 'pplcnet_2.5x' else []), 'PackInputs',
+    ]  # fmt: skip
+    resize, crop = cfg.test_dataloader.dataset.pipeline[1:3]
+    assert (resize.scale, resize.edge, resize.interpolation, resize.backend) == (256, 'short', 'bilinear', 'cv2')
+    assert crop.crop_size == 224 and cfg.val_evaluator.topk == (1, 5)
+    preprocessor = cfg.data_preprocessor
+    assert preprocessor.to_rgb and [round(value / 255, 3) for value in preprocessor.mean] == [0.485, 0.456, 0.406]
+    assert [round(value / 255, 3) for value in preprocessor.std] == [0.229, 0.224, 0.225]
+
+
+def test_rates_of_the_classifiers():
+    values = rates(load_config(CONFIGS / 'imagenet' / 'pplcnet_1x_in1k.py'), 10)
+    # From 0 to the peak over 5 epochs, iteration by iteration, then a half cosine of 355 epochs to 0.
+    assert values[0] == pytest.approx(0.8e-6) and values[25] == pytest.approx(0.8 * 25 / 49, rel=1e-4)
+    assert values[49] == pytest.approx(0.8) and values[50 + 1775] == pytest.approx(0.4, rel=1e-3)
+    assert values[-1] < 1e-6 and len(values) == 3600
+    values = rates(load_config(CONFIGS / 'imagenet' / 'mobilenetv2_1x_in1k.py'), 10)
+    assert values[0] == pytest.approx(0.045) and values[1200] == pytest.approx(0.0225, rel=1e-3) and values[-1] < 1e-5
+    values = rates(load_config(CONFIGS / 'imagenet' / 'shufflenetv2_0.5x_in1k.py'), 10)
+    assert values[49] == pytest.approx(0.5) and values[50 + 1175] == pytest.approx(0.25, rel=1e-3)
+    values = rates(load_config(CONFIGS / 'imagenet' / 'mobilenetv1_1x_in1k.py'), 2)
+    assert values[::60] == pytest.approx([0.1, 0.01, 0.001, 0.0001])
+
+
+@pytest.mark.parametrize('name, decay', [('pplcnet_0.25x', 3e-5), ('mobilenetv3_small_0.35x', 1e-5)])
+def test_norms_of_a_classifier_alone_are_not_decayed(name, decay):
+    cfg = load_config(CONFIGS / 'imagenet' / f'{name}_in1k.py')
+    model = MODELS.build(cfg.model)
+    norms = {id(p) for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d) for p in m.parameters()}
+    names = {id(p): key for key, p in model.named_parameters()}
+    decayed = set()
+    for group in build_optim_wrapper(model, cfg.optim_wrapper).optimizer.param_groups:
+        for parameter in group['params']:
+            exempt = id(parameter) in norms
+            assert group['weight_decay'] == (0 if exempt else decay), names[id(parameter)]
+            if not exempt:
+                decayed.add(names[id(parameter)])
+    assert any(key.endswith('se.conv2.bias') for key in decayed) and {'head.fc.bias', 'head.fc.weight'} <= decayed
+
+
+def test_norms_of_the_older_rivals_are_decayed():
+    for name in ('mobilenetv1_1x', 'mobilenetv2_0.25x', 'shufflenetv2_0.33x'):
+        cfg = load_config(CONFIGS / 'imagenet' / f'{name}_in1k.py')
+        groups = build_optim_wrapper(MODELS.build(cfg.model), cfg.optim_wrapper).optimizer.param_groups
+        assert {group['weight_decay'] for group in groups} == {3e-5}
 
 
 def values_of(value, key):

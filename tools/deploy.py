@@ -7,12 +7,13 @@ from mmengine.config import DictAction
 from mmengine.logging import MMLogger
 
 from lcnet_mm.apis import load_config, run_cli
+from lcnet_mm.errors import UserError
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         description='Export a checkpoint through mmdeploy, compare PyTorch, ONNX Runtime and OpenVINO, and describe '
-        'the model for lcnet_mm.runtime. Exits with 1 if a tolerance is not held.',
+        'the model for lcnet_mm.runtime; with --int8 quantise it too. Exits with 1 if a tolerance is not held.',
         epilog='example: python tools/deploy.py configs/deploy/detection_openvino_static-320x320.py '
         'configs/demo/lcnet_0.5x_digits.py work_dirs/demo/epoch_26.pth data/digits/val2017/000000000001.jpg '
         '--work-dir work_dirs/deploy',
@@ -30,6 +31,19 @@ def main() -> int:
         help="compare the metrics too, on the config's test data or on this annotation file",
     )
     parser.add_argument(
+        '--int8',
+        action='store_true',
+        help="quantise too; exits with 1 and keeps FP32 alone if the accuracy on the config's test data, or on --data "
+        'ANN, drops too far',
+    )
+    parser.add_argument('--calib', metavar='DIR|ANN', help='pictures for --int8: a folder or a COCO annotation file')
+    parser.add_argument(
+        '--max-drop',
+        type=float,
+        metavar='X',
+        help='points of a hundred that INT8 may lose (default: 0.5 AP, 1.0 mIoU, 1.0 top-1)',
+    )
+    parser.add_argument(
         '--input-size', nargs=2, type=int, metavar=('W', 'H'), help="static input size (default: the deploy config's)"
     )
     parser.add_argument(
@@ -40,6 +54,10 @@ def main() -> int:
         help="override settings of the model's config",
     )
     args = parser.parse_args()
+    if args.int8 and args.calib is None:
+        raise UserError('--int8 needs --calib DIR or --calib ANN, pictures to calibrate on')
+    if not args.int8 and (args.calib is not None or args.max_drop is not None):
+        raise UserError('--calib and --max-drop are for --int8; add it')
     MMLogger.get_instance('mmengine', log_level='WARNING')
     from lcnet_mm.deploy.export import deploy
     from lcnet_mm.deploy.parity import format_table
@@ -49,8 +67,14 @@ def main() -> int:
         deploy_cfg.onnx_config.input_shape = args.input_size
     cfg = load_config(args.config, args.cfg_options)
     if isinstance(args.data, str):
+        if not cfg.get('test_dataloader') or not cfg.get('test_evaluator'):
+            raise UserError(f'--data {args.data} needs a config with test_dataloader and test_evaluator')
         cfg.test_dataloader.dataset.ann_file = args.data
         cfg.test_evaluator.ann_file = args.data
+    if args.int8:
+        from lcnet_mm.deploy.accuracy_control import check_int8, quantize_export
+
+        pictures = check_int8(deploy_cfg, cfg, args.calib, args.max_drop)
     result = deploy(
         deploy_cfg,
         cfg,
@@ -63,10 +87,20 @@ def main() -> int:
     print(format_table(result.comparisons))
     for side, metrics in result.metrics.items():
         print(f'{side:>9}: ' + ', '.join(f'{key} {value:.4g}' for key, value in metrics.items()))
-    print(f'{result.work_dir}: ' + ', '.join(sorted(path.name for path in result.work_dir.iterdir() if path.is_file())))
     if not result.passed:
         print(f'error: the export does not compute the same; see {result.work_dir / "parity.json"}', file=sys.stderr)
-    return 0 if result.passed else 1
+        return 1
+    passed = True
+    if args.int8:
+        quantization = quantize_export(
+            deploy_cfg, cfg, args.checkpoint, args.image, args.work_dir, pictures, args.max_drop
+        )
+        print(quantization.format_table())
+        passed = quantization.kept
+    print(f'{result.work_dir}: ' + ', '.join(sorted(path.name for path in result.work_dir.iterdir() if path.is_file())))
+    if not passed:
+        print(f'error: {quantization.format_refusal()}', file=sys.stderr)
+    return 0 if passed else 1
 
 
 if __name__ == '__main__':

@@ -16,6 +16,8 @@ from .rewriters import clips_boxes
 
 TASKS = {'mmdet': 'detection', 'mmseg': 'segmentation', 'mmpretrain': 'classification'}
 FORMAT = 1
+# What tools/deploy.py --int8 adds to an export.
+INT8_MODEL, INT8_REPORT = 'end2end_int8.xml', 'quantization.json'
 # mmcv's names of OpenCV's kernels that the runtime knows.
 INTERPOLATIONS = ('nearest', 'bilinear', 'bicubic', 'area', 'lanczos')
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,6 @@ from mmengine.logging import MMLogger
 from torch import Tensor
 
 from ..apis.config import dataset_classes, dataset_palette, head_class_numbers
-from ..apis.test import test
 from ..apis.train import BUILD_ERRORS
 from ..apis.weights import load_weights
 from ..errors import UserError, as_user_error
@@ -33,12 +31,11 @@ from ..files import write_json
 from ..images import find_images, read_image
 from . import parity
 from .backend import OpenVINOWrapper, compile_options, convert_onnx
-from .description import TASKS, describe_model
+from .description import INT8_MODEL, INT8_REPORT, TASKS, describe_model
+from .evaluation import METRIC_LIMITS, drops, evaluate
 from .rewriters import argmax_first, classes_at_input_size, is_raw
 
 NUM_RANDOM = 2
-# Largest drop of the main metric that --data accepts, in the metric's own unit.
-METRIC_LIMITS = {'coco/bbox_mAP': 0.001, 'mIoU': 0.1, 'accuracy/top1': 0.05}
 # Classes decided before the resize have coarser outlines than PyTorch's.
 ARGMAX_FIRST_LIMITS = {'mIoU': 3.0}
 
@@ -93,13 +90,11 @@ def deploy(
         raise UserError(f'the deploy config has codebase_config.type={codebase!r}, expected one of {tuple(TASKS)}')
     if scope != codebase:
         raise UserError(f'the deploy config is for {codebase}, the model config for {scope}')
-    cfg = deepcopy(cfg)
-    # mmdeploy removes mmseg's LoadAnnotations alone.
-    cfg.test_pipeline = [step for step in cfg.test_pipeline if not step['type'].endswith('Annotations')]
     (image,) = find_images([image])
     with as_user_error(f'picture {image}', ValueError):
         read_image(image)
-    processor = build_task_processor(cfg, deploy_cfg, 'cpu')
+    processor = build_processor(deploy_cfg, cfg)
+    cfg = processor.model_cfg
     with as_user_error('the model cannot be built', *BUILD_ERRORS):
         model = processor.build_pytorch_model(None)
     meta = load_weights(model, checkpoint).get('dataset_meta') or {}
@@ -124,7 +119,8 @@ def deploy(
         write_json(partial_dir / 'model.json', description)
         with quiet():
             comparisons = compare(processor, model, files, image)
-            metrics = compare_metrics(processor, cfg, checkpoint, files[-1]) if with_data else {}
+            sides = {'pytorch': None, 'exported': files[-1]} if with_data else {}
+            metrics = {side: evaluate(processor, cfg, checkpoint, file) for side, file in sides.items()}
             draw(processor, model, files[-1], image, partial_dir)
         too_large = drops(metrics, ARGMAX_FIRST_LIMITS if argmax_first(deploy_cfg) else METRIC_LIMITS)
         passed = all(c.passed for c in comparisons) and not too_large
@@ -132,10 +128,21 @@ def deploy(
             passed=passed, comparisons=[c.to_dict() for c in comparisons], metrics=metrics, too_large=too_large
         )
         write_json(partial_dir / 'parity.json', report)
+        # Those of an earlier checkpoint; tools/deploy.py --int8 makes new ones from this export.
+        for name in (INT8_MODEL, Path(INT8_MODEL).with_suffix('.bin'), INT8_REPORT):
+            (work_dir / name).unlink(missing_ok=True)
         for path in sorted(partial_dir.iterdir()):
             if path.is_file():
                 os.replace(path, work_dir / path.name)
     return Export(work_dir, comparisons, metrics, passed)
+
+
+def build_processor(deploy_cfg: Config, cfg: Config) -> Any:
+    """Build mmdeploy's task processor on a copy of the model's config."""
+    cfg = deepcopy(cfg)
+    # mmdeploy removes mmseg's LoadAnnotations alone.
+    cfg.test_pipeline = [step for step in cfg.test_pipeline if not step['type'].endswith('Annotations')]
+    return build_task_processor(cfg, deploy_cfg, 'cpu')
 
 
 @contextmanager
@@ -266,31 +273,6 @@ def compare_outputs(
     if task == 'segmentation':
         return [('logits', parity.compare_arrays(expected['output'], actual['output'], factor))]
     return [('probabilities', parity.compare_probabilities(expected['output'], actual['output'], factor))]
-
-
-def compare_metrics(processor: Any, cfg: Config, checkpoint: str | Path, file: Path) -> dict[str, dict[str, float]]:
-    """Evaluate the PyTorch model and an exported file on the config's test data."""
-    with tempfile.TemporaryDirectory() as logs:
-        # The file is compared at its own input size, and so must PyTorch be.
-        cfg = deepcopy(cfg)
-        shape = processor.deploy_cfg.onnx_config.get('input_shape')
-        for step in cfg.test_dataloader.dataset.pipeline if shape else []:
-            if step['type'].split('.')[-1] == 'Resize':
-                step.update(scale=tuple(shape), keep_ratio=False)
-        # Hooks of training such as the EMA copy the model, and a compiled one cannot be copied.
-        cfg.custom_hooks = []
-        results = {'pytorch': test(deepcopy(cfg), checkpoint, work_dir=logs)}
-        backend_model = partial(processor.build_backend_model, [str(file)])
-        results['exported'] = test(cfg, checkpoint, work_dir=logs, build_model=backend_model)
-    return {side: {key: float(value) for key, value in result.items()} for side, result in results.items()}
-
-
-def drops(metrics: dict[str, dict[str, float]], limits: dict[str, float] = METRIC_LIMITS) -> dict[str, float]:
-    """The main metrics that the exported model loses too much of, with the loss."""
-    if not metrics:
-        return {}
-    lost = {key: metrics['pytorch'][key] - metrics['exported'].get(key, 0.0) for key in metrics['pytorch']}
-    return {key: lost[key] for key, limit in limits.items() if lost.get(key, 0.0) > limit}
 
 
 def draw(processor: Any, model: Any, file: Path, image: Path, folder: Path) -> None:

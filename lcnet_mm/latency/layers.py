@@ -101,12 +101,15 @@ def profile_layers(network: Network, threads: int, rounds: int = 20, precision: 
         info = {key: str(value.value) for key, value in op.get_rt_info().items()}
         originals = [name for name in info.get('originalLayersNames', '').split(',') if name in work]
         macs = sum(work[name][0] for name in originals)
+        name, kind = clean_name(op.get_friendly_name()), info.get('layerType', '')
+        if kind == 'FullyConnected' and not originals:
+            # Where the bias was fused, OpenVINO forgets the original's name.
+            macs = int(np.prod(op.output(0).get_shape())) * int(op.input(0).get_shape()[-1])
         # Of a convolution the weights are counted from the model: the executed one holds them packed.
         moved = sum(work[name][1] for name in originals)
         for port in [*op.inputs()[: 1 if originals else None], *op.outputs()]:
             shape = port.get_partial_shape()
             moved += int(np.prod(shape.to_shape())) * port.get_element_type().size if shape.is_static else 0
-        name, kind = clean_name(op.get_friendly_name()), info.get('layerType', '')
         layers.append(Layer(name, kind, info.get('primitiveType', ''), seconds, macs, moved))
     return layers
 

@@ -69,7 +69,7 @@ class SegmentorNetwork(nn.Module):
         self.model = model
 
     def forward(self, image: Tensor) -> Tensor:
-        logits = self.model.decode_head.forward(self.model.extract_feat(image))
+        logits = self.model.decode_head(self.model.extract_feat(image))
         size, align_corners = image.shape[2:], self.model.align_corners
         return first_argmax(nn.functional.interpolate(logits, size, mode='bilinear', align_corners=align_corners))
 
@@ -82,7 +82,8 @@ class ClassifierNetwork(nn.Module):
         self.model = model
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.model(image, mode='tensor')
+        # Not the model's own forward: mmdeploy's rewriter of it ends with a softmax.
+        return self.model.head(self.model.extract_feat(image))
 
 
 WRAPPERS: dict[str, type[nn.Module]] = dict(mmdet=DetectorNetwork, mmseg=SegmentorNetwork, mmpretrain=ClassifierNetwork)

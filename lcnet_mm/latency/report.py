@@ -119,7 +119,7 @@ def plot_stages(shares: Mapping[str, Mapping[str, float]], title: str, file: Pat
     """Milliseconds of the stages of each network as stacked bars."""
     names = list(shares)
     stages = list(dict.fromkeys(stage for part in shares.values() for stage in part))
-    figure, axes = pyplot.subplots(figsize=(8, 1.2 + 0.45 * len(names)))
+    figure, axes = pyplot.subplots(figsize=(8, 1.4 + 0.42 * len(names)), layout='constrained')
     left = [0.0] * len(names)
     for stage in stages:
         values = [shares[name].get(stage, 0.0) for name in names]
@@ -130,7 +130,7 @@ def plot_stages(shares: Mapping[str, Mapping[str, float]], title: str, file: Pat
     axes.invert_yaxis()
     axes.set_xlabel('ms')
     axes.set_title(title, fontsize=10)
-    axes.legend(fontsize=8, ncols=len(stages), loc='upper center', bbox_to_anchor=(0.5, -0.25))
+    figure.legend(fontsize=8, ncols=len(stages), loc='outside lower center')
     axes.spines[['top', 'right']].set_visible(False)
     save_figure(figure, file)
 

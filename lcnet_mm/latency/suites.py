@@ -17,8 +17,6 @@ from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 from ..apis.config import load_config
-from ..backbones import MobileNetV3, PPLCNet
-from ..backbones.layers import ConvNormAct, make_divisible
 from ..errors import UserError
 from .networks import Network, build_network, export_network
 
@@ -46,59 +44,15 @@ class Entry:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-class Classifier(nn.Module):
-    """A backbone with the head of PP-LCNet, without mmpretrain's wrapping."""
-
-    def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.head = head
-
-    def forward(self, image: Tensor) -> Tensor:
-        return self.head(self.backbone(image))
+def from_config(path: str | Path) -> nn.Module:
+    """A network of one of this package's configs."""
+    return build_network(load_config(path))
 
 
-def pplcnet_classifier(last_conv_channels: int | None = 1280, **kwargs: Any) -> nn.Module:
-    """PP-LCNet with its classification head; arguments as for the backbone."""
-    from ..classification import LastConvClsHead
-
-    backbone = PPLCNet(out_indices=(4,), **kwargs)
-    act_cfg = kwargs.get('act_cfg', dict(type='HSwish'))
-    channels = backbone.feature_info[-1]['num_chs']
-    return Classifier(backbone, LastConvClsHead(1000, channels, last_conv_channels, act_cfg))
-
-
-class MobileNetV3Head(nn.Module):
-    """The last stage of MobileNetV3: 1x1 expansion, pooling, and two dense layers."""
-
-    def __init__(self, in_channels: int, expanded: int, hidden: int) -> None:
-        super().__init__()
-        cfg = dict(norm_cfg=dict(type='BN'), act_cfg=dict(type='HSwish'))
-        self.expand = ConvNormAct(in_channels, expanded, 1, **cfg)
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Sequential(nn.Linear(expanded, hidden), nn.Hardswish(), nn.Linear(hidden, 1000))
-
-    def forward(self, features: tuple[Tensor, ...]) -> Tensor:
-        return self.classifier(self.pool(self.expand(features[-1])).flatten(1))
-
-
-def mobilenet_v3_classifier(arch: str, width: float) -> nn.Module:
-    """MobileNetV3 as PaddleClas builds it, with a classifier of 1280."""
-    backbone = MobileNetV3(arch, width, (4,), se_divisor=1, se_gate_slope=0.2, always_expand=True)
-    expanded = make_divisible((960 if arch == 'large' else 576) * width)
-    return Classifier(backbone, MobileNetV3Head(backbone.feature_info[-1]['num_chs'], expanded, 1280))
-
-
-def mobilenet_v1() -> nn.Module:
-    """MobileNetV1 of timm."""
-    import timm
-
-    return timm.create_model('mobilenetv1_100', pretrained=False)
-
-
-def shufflenet(*channels: int) -> nn.Module:
-    """ShuffleNetV2 of torchvision."""
-    return torchvision.models.ShuffleNetV2([4, 8, 4], list(channels))
+def imagenet_entry(name: str, config: str, facts: dict[str, Any]) -> Entry:
+    """A classifier of ``configs/imagenet``."""
+    path = CONFIGS / 'imagenet' / f'{config}_in1k.py'
+    return Entry(name, lambda: from_config(path), IMAGENET, facts)
 
 
 def paper_classification() -> Iterator[Entry]:
@@ -109,47 +63,39 @@ def paper_classification() -> Iterator[Entry]:
     }  # fmt: skip
     for width, (top1, milliseconds) in paper.items():
         facts = {'top-1 (paper)': top1, PAPER_MS: milliseconds, 'family': 'PP-LCNet'}
-        yield Entry(f'PP-LCNet-{width:g}x', lambda w=width: pplcnet_classifier(widen_factor=w), IMAGENET, facts)
-    v2 = torchvision.models.mobilenet_v2
-    rivals: list[tuple[str, Callable[[], nn.Module], float, float]] = [
-        ('MobileNetV2-0.25x', lambda: v2(width_mult=0.25), 53.21, 2.47),
-        ('MobileNetV2-0.5x', lambda: v2(width_mult=0.5), 65.03, 2.85),
-        ('MobileNetV2-1x', lambda: v2(width_mult=1.0), 72.15, 4.26),
-        ('MobileNetV3-small-0.35x', lambda: mobilenet_v3_classifier('small', 0.35), 53.03, 3.02),
-        ('MobileNetV3-small-1.25x', lambda: mobilenet_v3_classifier('small', 1.25), 70.67, 3.95),
-        ('MobileNetV3-large-0.35x', lambda: mobilenet_v3_classifier('large', 0.35), 64.32, 3.68),
-        ('ShuffleNetV2-0.33x', lambda: shufflenet(24, 32, 64, 128, 512), 53.73, 4.30),
-        ('ShuffleNetV2-0.5x', lambda: shufflenet(24, 48, 96, 192, 1024), 60.32, 4.65),
-        ('MobileNetV1-1x', mobilenet_v1, 70.99, 3.38),
+        yield imagenet_entry(f'PP-LCNet-{width:g}x', f'pplcnet_{width:g}x', facts)
+    rivals = [
+        ('MobileNetV2-0.25x', 'mobilenetv2_0.25x', 53.21, 2.47),
+        ('MobileNetV2-0.5x', 'mobilenetv2_0.5x', 65.03, 2.85),
+        ('MobileNetV2-1x', 'mobilenetv2_1x', 72.15, 4.26),
+        ('MobileNetV3-small-0.35x', 'mobilenetv3_small_0.35x', 53.03, 3.02),
+        ('MobileNetV3-small-1.25x', 'mobilenetv3_small_1.25x', 70.67, 3.95),
+        ('MobileNetV3-large-0.35x', 'mobilenetv3_large_0.35x', 64.32, 3.68),
+        ('ShuffleNetV2-0.33x', 'shufflenetv2_0.33x', 53.73, 4.30),
+        ('ShuffleNetV2-0.5x', 'shufflenetv2_0.5x', 60.32, 4.65),
+        ('MobileNetV1-1x', 'mobilenetv1_1x', 70.99, 3.38),
     ]
-    for name, build, top1, milliseconds in rivals:
+    for name, config, top1, milliseconds in rivals:
         facts = {'top-1 (paper)': top1, PAPER_MS: milliseconds, 'family': name.split('-')[0]}
-        yield Entry(name, build, IMAGENET, facts)
+        yield imagenet_entry(name, config, facts)
 
 
 def paper_ablations() -> Iterator[Entry]:
     """The paper's studies at width 0.5: where SE and large kernels are, and what each of the four parts costs."""
-    default = ('PP-LCNet-0.5x', {}, 63.14, 2.05)
-    rows: list[tuple[str, dict[str, Any], float, float]] = [
-        default,
-        ('SE 1100000000000', dict(se_blocks='1100000000000'), 61.73, 2.06),
-        ('SE 0000001100000', dict(se_blocks='0000001100000'), 62.17, 2.03),
-        ('SE 1111111111111', dict(se_blocks='1111111111111'), 64.27, 3.80),
-        ('5x5 1111111111111', dict(large_kernel_blocks='1111111111111'), 63.22, 2.08),
-        ('5x5 1111111000000', dict(large_kernel_blocks='1111111000000'), 62.70, 2.07),
-        ('without h-swish', dict(act_cfg=dict(type='ReLU')), 61.93, 1.94),
-        ('without SE', dict(se_blocks='0' * 13), 62.51, 1.87),
-        ('without 5x5', dict(large_kernel_blocks='0' * 13), 62.44, 2.01),
-        ('without last 1x1', dict(last_conv_channels=None), 59.91, 1.85),
+    rows = [
+        ('PP-LCNet-0.5x', 'pplcnet_0.5x', 63.14, 2.05),
+        ('SE 1100000000000', 'ablations/pplcnet_0.5x_se-1100000000000', 61.73, 2.06),
+        ('SE 0000001100000', 'ablations/pplcnet_0.5x_se-0000001100000', 62.17, 2.03),
+        ('SE 1111111111111', 'ablations/pplcnet_0.5x_se-1111111111111', 64.27, 3.80),
+        ('5x5 1111111111111', 'ablations/pplcnet_0.5x_kernel-1111111111111', 63.22, 2.08),
+        ('5x5 1111111000000', 'ablations/pplcnet_0.5x_kernel-1111111000000', 62.70, 2.07),
+        ('without h-swish', 'ablations/pplcnet_0.5x_without-hswish', 61.93, 1.94),
+        ('without SE', 'ablations/pplcnet_0.5x_without-se', 62.51, 1.87),
+        ('without 5x5', 'ablations/pplcnet_0.5x_without-large-kernel', 62.44, 2.01),
+        ('without last 1x1', 'ablations/pplcnet_0.5x_without-last-conv', 59.91, 1.85),
     ]
-    for name, arguments, top1, milliseconds in rows:
-        facts = {'top-1 (paper)': top1, PAPER_MS: milliseconds}
-        yield Entry(name, lambda a=arguments: pplcnet_classifier(widen_factor=0.5, **a), IMAGENET, facts)
-
-
-def from_config(path: str | Path) -> nn.Module:
-    """A network of one of this package's configs."""
-    return build_network(load_config(path))
+    for name, config, top1, milliseconds in rows:
+        yield imagenet_entry(name, config, {'top-1 (paper)': top1, PAPER_MS: milliseconds})
 
 
 def paper_detection() -> Iterator[Entry]:

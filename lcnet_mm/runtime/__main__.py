@@ -24,16 +24,17 @@ def main() -> int:
         description='Run an exported model on pictures, folders, a video or a camera: drawings and JSON.',
         epilog='example: python -m lcnet_mm.runtime work_dirs/demo/deploy data/digits/val2017 --out results',
     )
-    parser.add_argument('model', help="the export's folder, or its model.json or .xml")
+    parser.add_argument('model', help="the export's folder, or its model.json or an .xml of it")
     parser.add_argument(
         'inputs', nargs='+', metavar='IMAGE|DIR|VIDEO|CAMERA', help='pictures and folders, or one video, or a number'
     )
     parser.add_argument('--out', required=True, metavar='DIR', help='folder of the drawings and predictions.json')
     parser.add_argument('--score-thr', type=float, default=0.3, help='least score of a detection (default: 0.3)')
     parser.add_argument('--threads', type=int, metavar='N', help='threads (default: all cores)')
+    parser.add_argument('--int8', action='store_true', help="run the export's INT8 model")
     parser.add_argument('--max-frames', type=int, metavar='N', help='stop a video or camera after N frames')
     args = parser.parse_args()
-    model = load_model(args.model, args.threads)
+    model = load_model(args.model, args.threads, args.int8)
     out_dir = Path(args.out)
     first = args.inputs[0]
     is_camera = first.isdigit() and not Path(first).exists()

@@ -48,11 +48,12 @@ class Geometry(NamedTuple):
     input_shape: tuple[int, int]
 
 
-def read_description(path: str | Path) -> tuple[dict[str, Any], Path]:
+def read_description(path: str | Path, int8: bool = False) -> tuple[dict[str, Any], Path]:
     """Read ``model.json``.
 
     Args:
-        path: The export's folder, its ``model.json`` or its ``.xml``.
+        path: The export's folder, its ``model.json`` or one of its ``.xml``.
+        int8: Whether to take the export's INT8 model, where the path does not name a file.
 
     Returns:
         The description and the model's file.
@@ -70,7 +71,7 @@ def read_description(path: str | Path) -> tuple[dict[str, Any], Path]:
     try:
         description = json.loads(file.read_text())
         known = description['format'] == FORMAT and description['input']['steps'] is not None
-        model_file = folder / description['model']
+        name = path.name if path.suffix == '.xml' else description.get('int8') if int8 else description['model']
         sizes = dict(description['files'])
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
@@ -80,6 +81,13 @@ def read_description(path: str | Path) -> tuple[dict[str, Any], Path]:
         raise UserError(
             f'{file} has format {description["format"]}, this version reads {FORMAT}; export the model again'
         )
+    if name is None:
+        raise UserError(
+            f'{folder} has no INT8 model; make one with tools/deploy.py --int8, which keeps it if it is good'
+        )
+    if path.suffix == '.xml' and (name not in sizes or (int8 and name != description.get('int8'))):
+        raise UserError(f'{path} is not {"the INT8 model" if int8 else "a model"} of {file}; give the folder')
+    model_file = folder / name
     if model_file.suffix != '.xml':
         raise UserError(
             f'{file} is about {model_file.name}; the runtime needs an export with an openvino deploy config'
@@ -99,8 +107,9 @@ class Model:
     """An exported model, compiled for this CPU.
 
     Args:
-        path: The export's folder, its ``model.json`` or its ``.xml``.
+        path: The export's folder, its ``model.json`` or one of its ``.xml``.
         threads: Threads of one inference; all cores by default.
+        int8: Whether to run the export's INT8 model.
 
     Attributes:
         classes: Names of the classes, in the order of the labels.
@@ -112,8 +121,8 @@ class Model:
 
     task: str | None = None
 
-    def __init__(self, path: str | Path, threads: int | None = None) -> None:
-        self.description, file = read_description(path)
+    def __init__(self, path: str | Path, threads: int | None = None, int8: bool = False) -> None:
+        self.description, file = read_description(path, int8)
         if self.task not in (None, self.description['task']):
             raise UserError(f'{file} is a model for {self.description["task"]}, not for {self.task}')
         self.classes: list[str] = self.description['classes']
@@ -300,13 +309,16 @@ class Classifier(Model):
 MODELS: dict[str, type[Model]] = {cls.task: cls for cls in (Detector, Segmentor, Classifier) if cls.task}
 
 
-def load_model(path: str | Path, threads: int | None = None) -> Model:
+def load_model(path: str | Path, threads: int | None = None, int8: bool = False) -> Model:
     """Open an export with the class for its task.
+
+    Args:
+        path, threads, int8: As for :class:`Model`.
 
     Raises:
         UserError: as :class:`Model`.
     """
-    description, file = read_description(path)
+    description, file = read_description(path, int8)
     if description['task'] not in MODELS:
         raise UserError(f'{file} is for the unknown task {description["task"]!r}')
-    return MODELS[description['task']](path, threads)
+    return MODELS[description['task']](path, threads, int8)

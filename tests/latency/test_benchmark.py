@@ -75,7 +75,7 @@ def test_all_backends_are_timed_with_a_control(networks, backend):
 def test_calls_are_in_turn_and_the_warm_up_does_not_count():
     order = []
     results = time_in_turn({name: lambda name=name: order.append(name) for name in 'abc'}, rounds=2, warmup=1)
-    assert ''.join(order) == 'abcabcabc' and all(len(latency.seconds) == 2 for latency in results.values())
+    assert ''.join(order) == 'aabbccaabbccaabbcc' and all(len(latency.seconds) == 2 for latency in results.values())
 
 
 def test_control_and_figures():
@@ -94,6 +94,14 @@ def test_layers_have_the_work_of_the_model(networks):
         assert convolution.macs == 27 * 8 * 48 * 80 and convolution.kind == 'Convolution'
         assert convolution.bytes == 4 * (3 * 96 * 160 + 8 * 48 * 80 + 27 * 8)
         assert convolution.gflops == pytest.approx(2e-9 * convolution.macs / convolution.seconds)
+
+
+def test_layers_of_a_classifier_have_its_work(tmp_path):
+    (network,) = load_networks(['configs/imagenet/pplcnet_0.25x_in1k.py'], tmp_path, (64, 64))
+    layers = profile_layers(network, threads=1, rounds=2)
+    # The biases of the squeeze-and-excitation and of the classifier are no multiply-adds.
+    assert sum(layer.macs for layer in layers) == measure(network.module, (3, 64, 64)).total.macs
+    assert [layer.macs for layer in layers if layer.kind == 'FullyConnected'] == [1280 * 1000]
 
 
 def test_stages_of_a_segmentor_add_up(networks):

@@ -31,3 +31,13 @@ def test_export_and_benchmark(tmp_path):
     assert_one_line_error(error, 'random.pth', 'made for another model')
     assert_one_line_error(run_tool('deploy.py', 'none.py', *wrong[1:]), 'none.py', 'does not exist')
     assert not (tmp_path / 'none').exists()
+
+
+def test_int8_needs_its_options(tmp_path):
+    arguments = (DEPLOY, CONFIG, 'none.pth', 'none.jpg', '--work-dir', tmp_path / 'export')
+    assert_one_line_error(run_tool('deploy.py', *arguments, '--int8'), '--int8 needs --calib')
+    assert_one_line_error(run_tool('deploy.py', *arguments, '--max-drop', 1), '--max-drop', 'are for --int8')
+    # The calibration is looked at before the checkpoint is.
+    error = run_tool('deploy.py', *arguments, '--int8', '--calib', tmp_path / 'none')
+    assert_one_line_error(error, 'test data', 'is missing')
+    assert not (tmp_path / 'export').exists()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import timm
 import torch
-from golden import load_case, load_image, relative_error
+from golden import load_case, load_image, relative_error, write_pdparams
 from mmengine.registry import MODELS
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -14,13 +14,6 @@ from safetensors.torch import save_file
 from lcnet_mm import PPLCNet
 from lcnet_mm.apis import UserError, load_config
 from lcnet_mm.weights.convert import convert_weights
-
-
-def write_pdparams(path, state):
-    arrays = {key: value.numpy() for key, value in state.items()}
-    arrays['StructuredToParameterName@@'] = {key: key for key in state}
-    path.write_bytes(pickle.dumps(arrays, protocol=2))
-    return path
 
 
 @pytest.fixture
