@@ -12,7 +12,7 @@ END = '<!-- end of table -->'
 # Columns of the results by task.
 METRICS = {
     'Image Classification': ('Top 1 Accuracy', 'Top 5 Accuracy'),
-    'Object Detection': ('box AP', 'AP50'),
+    'Object Detection': ('box AP', 'box AP50'),
     'Semantic Segmentation': ('mIoU',),
 }
 # Classifiers are too small for thousands of millions.

@@ -14,6 +14,8 @@ torch.set_num_threads(2)
 def no_default_scope():
     """A test that names no scope must not meet the one that an earlier runner left behind."""
     DefaultScope._instance_dict.clear()
+    yield
+    DefaultScope._instance_dict.clear()
 
 
 @pytest.fixture(scope='session')

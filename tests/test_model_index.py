@@ -70,7 +70,9 @@ def test_tables_without_latency_and_in_millions():
 def test_results_have_a_source():
     for model in MODELS_BY_NAME.values():
         for result in model.get('Results', []):
-            assert result['Source'] in ('paper', 'PaddleDetection zoo', 'PaddleClas documents') or result['Source'].startswith('here: ')
+            assert result['Source'] in ('paper', 'PaddleDetection zoo', 'PaddleClas documents') or result[
+                'Source'
+            ].startswith('here: ')
 
 
 def test_openmmlab_reads_the_index():

@@ -16,7 +16,7 @@ def main() -> int:
         description='Time networks at batch 1, synchronously, in turn, from the normalised picture to the output of '
         'the network (detectors before NMS, segmentors to the classes of the pixels). The first one runs twice as a '
         'control; where the two differ by more than 5 percent the run is unreliable and the exit code is 1.',
-        epilog='examples: python tools/benchmark.py configs/picodet_like/lcnet_1x_coco.py rival.onnx --threads 1; '
+        epilog='example: python tools/benchmark.py configs/picodet_like/lcnet_1x_coco.py rival.onnx --threads 1; '
         'python tools/benchmark.py --suite paper-segmentation --out work_dirs/latency; '
         'python tools/benchmark.py work_dirs/demo/deploy --image data/digits/val2017/000000000001.jpg --layers',
     )

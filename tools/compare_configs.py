@@ -13,8 +13,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description='Train each config with each seed, evaluate, and print the mean, the spread, and the difference to '
         'the first config over equal seeds. Runs that are complete are not repeated, so an interrupted call goes on.',
-        epilog='example: python tools/compare_configs.py configs/demo/scans/labels.py configs/demo/scans/ssld.py '
-        '--seeds 5 --work-dir work_dirs/ssld',
+        epilog='example: python tools/compare_configs.py configs/demo/ssld/labels.py configs/demo/ssld/ssld.py '
+        '--seeds 5 --work-dir work_dirs/demo_ssld',
     )
     parser.add_argument('configs', nargs='+', metavar='CONFIG', help='config files')
     parser.add_argument('--work-dir', required=True, metavar='DIR', help='folder of all runs and of comparison.json')

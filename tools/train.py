@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
-        help='scale the learning rate by the total batch size (the picodet_like configs do so by themselves)',
+        help='scale the learning rate by the total batch size (all but the deeplabv3plus configs do so by themselves)',
     )
     parser.add_argument(
         '--cfg-options',

@@ -201,9 +201,11 @@ def convert_labels(
     height, width = labels.shape
     if image.shape != (-(-height // 8), -(-width // 8)):
         # The reduced picture tells the size only roughly.
-        whole = cv2.imread(str(pair.image), cv2.IMREAD_GRAYSCALE).shape
-        if whole != labels.shape:
-            example = f'{pair.source.name} {width}x{height}, picture {whole[1]}x{whole[0]}'
+        whole = cv2.imread(str(pair.image), cv2.IMREAD_GRAYSCALE)
+        if whole is None:
+            return None, [('picture cannot be decoded', pair.image.name)], None
+        if whole.shape != labels.shape:
+            example = f'{pair.source.name} {width}x{height}, picture {whole.shape[1]}x{whole.shape[0]}'
             return None, [('label map of another size than its picture', example)], None
     mapped = table[labels]
     unknown = np.unique(labels[mapped < 0])

@@ -27,6 +27,8 @@ from mmdeploy.backend.base import BACKEND_MANAGERS, BACKEND_WRAPPER, BaseBackend
 from mmdeploy.utils import Backend, get_backend_config
 from mmdeploy.utils.timer import TimeCounter
 
+from ..openvino_core import openvino_core
+
 # The CPU plugin computes in bfloat16 or float16 by itself on CPUs that have it, which breaks parity.
 COMPILE_OPTIONS = dict(INFERENCE_PRECISION_HINT='f32', PERFORMANCE_HINT='LATENCY')
 
@@ -118,7 +120,7 @@ class OpenVINOWrapper(BaseWrapper):
     def __init__(
         self, ir_model_file: str, output_names: Sequence[str] | None = None, options: dict[str, Any] | None = None
     ) -> None:
-        self.core = openvino.Core()
+        self.core = openvino_core()
         self.model = self.core.read_model(ir_model_file)
         self.options = COMPILE_OPTIONS if options is None else options
         self.requests: OrderedDict[tuple, openvino.InferRequest] = OrderedDict()

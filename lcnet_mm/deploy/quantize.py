@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,15 +112,16 @@ def quantize(model: openvino.Model, step: Step, arrays: Sequence[np.ndarray]) ->
     if not {op.get_friendly_name() for op in model.get_ops() if is_layer(op)} - set(names):
         return None
     nncf.set_log_level(logging.ERROR)
-    return nncf.quantize(
-        model,
-        nncf.Dataset(list(arrays)),
+    options = dict(
         # Activations behind h-swish are not symmetric.
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(arrays),
         fast_bias_correction=False,
         ignored_scope=nncf.IgnoredScope(names=names),
     )
+    # NNCF makes Cores of its own; what they do to the stack for signals ends with the thread. See openvino_core.
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(nncf.quantize, model, nncf.Dataset(list(arrays)), **options).result()
 
 
 def save(model: openvino.Model, target: Path) -> Path:

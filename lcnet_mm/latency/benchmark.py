@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -202,8 +203,7 @@ def run_benchmark(
     """
     networks = load_networks(paths, folder, (size[0], size[1]) if size else None)
     if suite:
-        bar = lambda entries: tqdm(entries, desc='build', unit='network')  # noqa: E731
-        networks += build_suite(suite, folder, bar)
+        networks += build_suite(suite, folder, partial(tqdm, desc='build', unit='network'))
     names = [network.name for network in networks]
     if len(set(names)) < len(names):
         raise UserError(

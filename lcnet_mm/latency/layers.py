@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -13,6 +14,7 @@ import openvino
 import torch
 
 from ..deploy.backend import COMPILE_OPTIONS
+from ..openvino_core import openvino_core
 from .networks import Network, read_openvino
 
 CONVOLUTIONS = ('Convolution', 'GroupConvolution')
@@ -84,7 +86,7 @@ def profile_layers(network: Network, threads: int, rounds: int = 20, precision: 
     options = {
         **COMPILE_OPTIONS, 'INFERENCE_NUM_THREADS': threads, 'INFERENCE_PRECISION_HINT': precision, 'PERF_COUNT': True
     }  # fmt: skip
-    compiled = openvino.Core().compile_model(model, 'CPU', options)
+    compiled = openvino_core().compile_model(model, 'CPU', options)
     request = compiled.create_infer_request()
     dtype = np.uint8 if compiled.inputs[0].element_type == openvino.Type.u8 else np.float32
     image = np.random.default_rng(0).normal(size=network.input_shape).astype(dtype)
@@ -173,12 +175,12 @@ def measure_roofline(threads: int, rounds: int = 15) -> Roofline:
         peak = 0.0
         for size in (512, 1024, 1536):
             first, second, out = (torch.rand(size, size) for _ in range(3))
-            peak = max(peak, 2e-9 * size**3 / best_time(lambda a=first, b=second, c=out: torch.mm(a, b, out=c), rounds))
+            peak = max(peak, 2e-9 * size**3 / best_time(partial(torch.mm, first, second, out=out), rounds))
         bandwidth = {}
         # From the first cache to far beyond the last.
         for size in (2**18, 2**20, 2**22, 2**24, 2**28):
             source, target = torch.rand(size // 8), torch.empty(size // 8)
-            bandwidth[size] = 1e-9 * size / best_time(lambda a=source, b=target: b.copy_(a), rounds)
+            bandwidth[size] = 1e-9 * size / best_time(partial(target.copy_, source), rounds)
     finally:
         torch.set_num_threads(before)
     return Roofline(peak, bandwidth)

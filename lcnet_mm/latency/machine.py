@@ -11,8 +11,10 @@ from typing import Any
 
 # Instructions that decide how fast a network runs.
 FLAGS = ('sse4_2', 'avx2', 'fma', 'f16c', 'avx512f', 'avx512_vnni', 'avx_vnni', 'avx512_bf16', 'amx_bf16', 'amx_int8')
-PACKAGES = ('lcnet-mm', 'torch', 'openvino', 'onnxruntime', 'nncf', 'mmengine', 'mmcv', 'mmdet', 'mmsegmentation')
-PACKAGES += ('mmpretrain', 'mmdeploy', 'numpy', 'opencv-python')
+PACKAGES = (
+    *('lcnet-mm', 'torch', 'openvino', 'onnxruntime', 'nncf', 'mmengine', 'mmcv', 'mmdet', 'mmsegmentation'),
+    *('mmpretrain', 'mmdeploy', 'numpy', 'opencv-python'),
+)
 
 
 def read_cpuinfo() -> list[dict[str, str]]:

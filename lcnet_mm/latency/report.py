@@ -167,7 +167,7 @@ def plot_accuracy(rows: Sequence[Row], accuracy: str, title: str, file: Path) ->
 def plot_layers(layers: Sequence[Layer], title: str, file: Path) -> None:
     """Time of every layer in the order of execution, coloured by the type of its op."""
     kinds = list(dict.fromkeys(layer.kind for layer in layers))
-    colors = dict(zip(kinds, pyplot.get_cmap('tab20').colors * 3, strict=False))
+    colors = {kind: pyplot.get_cmap('tab20')(index % 20) for index, kind in enumerate(kinds)}
     figure, axes = pyplot.subplots(figsize=(8.5, 1 + 0.17 * len(layers)))
     axes.barh(
         range(len(layers)), [1e3 * layer.seconds for layer in layers], color=[colors[layer.kind] for layer in layers]

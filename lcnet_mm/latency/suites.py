@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ def paper_detection() -> Iterator[Entry]:
         path = CONFIGS / 'picodet_like' / f'{name}_coco.py'
         family = 'PP-LCNet' if name.startswith('lcnet') else 'MobileNetV3-large'
         facts = {'AP (paper)': ap, PAPER_MS: milliseconds, 'family': family}
-        yield Entry(name, lambda p=path: from_config(p), (320, 320), facts)
+        yield Entry(name, partial(from_config, path), (320, 320), facts)
 
 
 def paper_segmentation() -> Iterator[Entry]:
@@ -126,7 +127,7 @@ def paper_segmentation() -> Iterator[Entry]:
             path = CONFIGS / 'deeplabv3plus' / f'{name}_cityscapes.py'
             family = 'PP-LCNet' if name.startswith('lcnet') else 'MobileNetV3-large'
             facts = {'mIoU (paper)': miou, PAPER_MS: milliseconds, 'family': f'{family} {size[0]}x{size[1]}'}
-            yield Entry(f'{name} {size[0]}x{size[1]}', lambda p=path: from_config(p), size, facts)
+            yield Entry(f'{name} {size[0]}x{size[1]}', partial(from_config, path), size, facts)
 
 
 def from_library(path: str, changes: dict[str, Any] | None = None) -> nn.Module:
@@ -186,7 +187,7 @@ def detectors() -> Iterator[Entry]:
         for size, ap in sizes.items():
             path = CONFIGS / 'picodet_like' / f'picodet_{name}_{size}_coco.py'
             facts = {'AP': ap, 'source': 'PaddleDetection zoo', 'family': f'PicoDet {size}'}
-            yield Entry(f'PicoDet-{name.upper()}-{size}', lambda p=path: from_config(p), (size, size), facts)
+            yield Entry(f'PicoDet-{name.upper()}-{size}', partial(from_config, path), (size, size), facts)
     yolox, rtmdet = 'mmdet::yolox/yolox_{}_8xb8-300e_coco.py', 'mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py'
     rivals: list[tuple[str, Callable[[], nn.Module], int, float | None, str]] = [
         ('YOLOX-nano-416', lambda: from_library(yolox.format('nano')), 416, 25.8, 'YOLOX repository'),
@@ -205,7 +206,7 @@ def segmentors() -> Iterator[Entry]:
     for name, miou in ours:
         path = CONFIGS / 'deeplabv3plus' / f'{name}.py'
         facts = {'mIoU': miou, 'source': 'paper' if miou else '-', 'family': 'PP-LCNet'}
-        yield Entry(name.replace('_cityscapes', ''), lambda p=path: from_config(p), (512, 1024), facts)
+        yield Entry(name.replace('_cityscapes', ''), partial(from_config, path), (512, 1024), facts)
     rivals = [
         ('LR-ASPP MobileNetV3', 'mobilenet_v3/mobilenet-v3-d8_lraspp_4xb4-320k_cityscapes-512x1024.py', 69.54),
         ('Fast-SCNN', 'fastscnn/fast_scnn_8xb4-160k_cityscapes-512x1024.py', 70.96),
@@ -213,9 +214,9 @@ def segmentors() -> Iterator[Entry]:
         ('STDC1', 'stdc/stdc1_in1k-pre_4xb12-80k_cityscapes-512x1024.py', 74.94),
         ('DDRNet-23-slim', 'ddrnet/ddrnet_23-slim_in1k-pre_2xb6-120k_cityscapes-1024x1024.py', 77.84),
     ]
-    for name, path, miou in rivals:
+    for name, config, miou in rivals:
         facts = {'mIoU': miou, 'source': 'mmseg, at 1024x2048', 'family': name}
-        yield Entry(name, lambda p=path: from_library(f'mmsegmentation::{p}'), (512, 1024), facts)
+        yield Entry(name, partial(from_library, f'mmsegmentation::{config}'), (512, 1024), facts)
 
 
 SUITES: dict[str, Callable[[], Iterator[Entry]]] = {

@@ -14,6 +14,7 @@ import torch
 
 from ..deploy.backend import COMPILE_OPTIONS
 from ..errors import UserError
+from ..openvino_core import openvino_core
 from .networks import Network, read_openvino
 
 BACKENDS = ('openvino', 'onnxruntime', 'torch')
@@ -55,11 +56,11 @@ def compile_network(network: Network, backend: str, threads: int, precision: str
     """
     if precision != 'f32' and backend != 'openvino':
         raise UserError(f'precision {precision} needs the backend openvino, got {backend}')
-    image = np.random.default_rng(0).normal(size=network.input_shape).astype(np.float32)
+    image: np.ndarray = np.random.default_rng(0).normal(size=network.input_shape).astype(np.float32)
     if backend == 'openvino':
         options = {**COMPILE_OPTIONS, 'INFERENCE_NUM_THREADS': threads, 'INFERENCE_PRECISION_HINT': precision}
         try:
-            compiled = openvino.Core().compile_model(read_openvino(network), 'CPU', options)
+            compiled = openvino_core().compile_model(read_openvino(network), 'CPU', options)
         except RuntimeError as error:
             raise UserError(f'OpenVINO cannot compile {network.name}: {str(error).splitlines()[0]}') from error
         request = compiled.create_infer_request()

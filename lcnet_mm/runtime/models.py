@@ -13,6 +13,7 @@ import openvino
 
 from ..errors import UserError
 from ..images import read_image
+from ..openvino_core import openvino_core
 from .preprocessing import apply_steps, compile_preprocessing
 
 FORMAT = 1
@@ -127,7 +128,7 @@ class Model:
             raise UserError(f'{file} is a model for {self.description["task"]}, not for {self.task}')
         self.classes: list[str] = self.description['classes']
         self.names: list[str] = self.description['output']['names']
-        self.core = openvino.Core()
+        self.core = openvino_core()
         self.options = dict(self.description['compile_options'])
         if threads is not None:
             self.options['INFERENCE_NUM_THREADS'] = threads

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.registry import MODELS, init_default_scope
+from deploy_cases import save_random
+from mmengine.registry import MODELS
 from run_tool import ROOT, assert_one_line_error, run_tool
 
 from lcnet_mm.apis import load_config, test, train
@@ -17,6 +18,7 @@ from lcnet_mm.datasets import make_scans_dataset
 CONFIG = """
 _base_ = '{root}/configs/demo/ssld/ssld.py'
 data_root = '{data}/'
+load_from = '{student}'
 model = dict(
     teacher_checkpoint='{teacher}',
     teacher_norms='eval',
@@ -36,7 +38,9 @@ train_dataloader = dict(
 val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(data_root=data_root))
 test_dataloader = val_dataloader
 train_cfg = dict(max_iters=1, val_interval=1)
-optim_wrapper = dict(optimizer=dict(_delete_=True, type='SGD', lr=0.1, momentum=0.9))
+optim_wrapper = dict(
+    optimizer=dict(_delete_=True, type='SGD', lr=0.1, momentum=0.9, weight_decay=0.0),
+)
 param_scheduler = []
 custom_hooks = [dict(type='UnreadableImagesHook')]
 default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=1))
@@ -52,18 +56,16 @@ def scans(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def teacher(tmp_path_factory):
-    init_default_scope('mmpretrain')
-    torch.manual_seed(1)
-    model = MODELS.build(load_config('configs/demo/ssld/teacher.py').model)
-    model.init_weights()
-    path = tmp_path_factory.mktemp('teacher') / 'teacher.pth'
-    torch.save(dict(state_dict=model.state_dict(), meta={}), path)
-    return path
+    """Random weights of the teacher, and beside them of the student, whose outputs depend on the picture."""
+    folder = tmp_path_factory.mktemp('weights')
+    save_random(load_config('configs/demo/ssld/labels.py'), folder / 'student.pth')
+    return save_random(load_config('configs/demo/ssld/teacher.py'), folder / 'teacher.pth')
 
 
 def write_config(folder: Path, scans: Path, teacher: Path, batch: int) -> Path:
     path = folder / f'ssld_{batch}.py'
-    path.write_text(CONFIG.format(root=ROOT, data=scans, teacher=teacher, batch=batch))
+    student = teacher.with_name('student.pth')
+    path.write_text(CONFIG.format(root=ROOT, data=scans, teacher=teacher, student=student, batch=batch))
     return path
 
 
@@ -84,10 +86,9 @@ def test_two_processes_are_one_with_twice_the_batch(scans, teacher, tmp_path):
         timeout=500,
     )
     assert result.returncode == 0, result.stderr[-3000:]
+    assert first_loss(tmp_path / 'one') > 1e-3
     assert first_loss(tmp_path / 'two') == pytest.approx(first_loss(tmp_path / 'one'), rel=1e-5)
-    one, two = (
-        torch.load(tmp_path / name / 'iter_1.pth', weights_only=False)['state_dict'] for name in ('one', 'two')
-    )
+    one, two = (torch.load(tmp_path / name / 'iter_1.pth', weights_only=False)['state_dict'] for name in ('one', 'two'))
     student = MODELS.build(load_config('configs/demo/ssld/labels.py').model)
     # The student alone, under its own names.
     assert one.keys() == two.keys() == student.state_dict().keys()
