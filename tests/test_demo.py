@@ -16,7 +16,7 @@ for split in ('train', 'val', 'test'):
 
 
 def check_run(demo, capsys, length, tile, pictures):
-    """Run a demo twice: it is complete the first time, and not repeated the second; returns the summary and the text."""
+    """Run a demo twice: the second time nothing is trained again. Returns the summary and the text."""
     summary = run_demo(demo)
     assert summary == json.loads((demo.work_dir / 'summary.json').read_text())
     assert summary[length] == 1 and summary['training_seconds'] >= 1
