@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -63,7 +62,7 @@ def find_annotated(ann_file: Path, cfg: Config) -> list[Path]:
     if not names:
         raise UserError(f'--calib {ann_file} lists no picture')
     names = spread(names)
-    folders = list(dict.fromkeys([*data_folders(cfg), ann_file.parent, ann_file.parent.parent]))
+    folders = list(dict.fromkeys([*data_folders(cfg, ann_file), ann_file.parent, ann_file.parent.parent]))
     folder = next((folder for folder in folders if (folder / names[0]).is_file()), None)
     if folder is None:
         raise UserError(
@@ -76,13 +75,21 @@ def find_annotated(ann_file: Path, cfg: Config) -> list[Path]:
     return [folder / name for name in names]
 
 
-def data_folders(cfg: Config) -> Iterator[Path]:
-    """The picture folders of all data sets of a config."""
+def data_folders(cfg: Config, ann_file: Path) -> list[Path]:
+    """The picture folders of all data sets of a config; first those of sets that use the annotation file.
+
+    Pictures of several sets may have the same names.
+    """
+    own: list[Path] = []
+    others: list[Path] = []
     for loader in SPLITS.values():
         for dataset in innermost_datasets(cfg[loader].dataset) if cfg.get(loader) else ():
+            root = Path(dataset.get('data_root') or '')
             prefix: Any = dataset.get('data_prefix') or {}
-            for folder in prefix.values() if isinstance(prefix, dict) else [prefix]:
-                yield Path(dataset.get('data_root') or '', folder)
+            folders = [root / folder for folder in (prefix.values() if isinstance(prefix, dict) else [prefix])]
+            uses_file = (root / (dataset.get('ann_file') or '')).resolve() == ann_file.resolve()
+            (own if uses_file else others).extend(folders)
+    return own + others
 
 
 def calibration_arrays(processor: Any, data_preprocessor: Any, images: list[Path]) -> list[np.ndarray]:
