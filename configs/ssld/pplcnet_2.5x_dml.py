@@ -26,5 +26,3 @@ model = dict(
     label_loss_weight=1.0,
 )
 train_dataloader = dict(batch_size=128)  # per GPU, of 4
-optim_wrapper = dict(optimizer=dict(lr=0.4, weight_decay=4e-5))
-auto_scale_lr = dict(base_batch_size=512)

@@ -133,9 +133,9 @@ def export_network(name: str, module: nn.Module, size: tuple[int, int], folder: 
     file = folder / f'{len(list(folder.glob("*.onnx")))}.onnx'
     shape = (1, channels, *size)
     # Batch norms of trained networks are not the identity, which converters would drop.
-    # Entering the rewriters takes seconds in a large process, and only detectors need them.
-    is_detector = isinstance(module, DetectorNetwork)
-    rewriters = RewriterContext(Config(REWRITERS), 'onnxruntime', opset=14) if is_detector else nullcontext()
+    # Entering the rewriters takes seconds in a large process, and only models of mmdet and mmseg need them.
+    needed = isinstance(module, DetectorNetwork | SegmentorNetwork)
+    rewriters = RewriterContext(Config(REWRITERS), 'onnxruntime', opset=14) if needed else nullcontext()
     with torch.no_grad(), quiet(), rewriters:
         torch.onnx.export(module.eval(), (torch.zeros(shape),), str(file), opset_version=14, dynamo=False)
     return Network(name, file, shape, module)
