@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino
 from mmdeploy.utils import get_backend
 from mmengine.config import Config
 
@@ -24,6 +23,7 @@ from ..images import find_images
 from ..latency.machine import describe_machine, format_machine
 from ..latency.networks import Network
 from ..latency.timing import compile_network, time_in_turn
+from ..openvino_core import openvino_core
 from . import parity
 from .backend import convert_onnx
 from .calibration import calibration_arrays, find_calibration
@@ -256,7 +256,7 @@ def try_steps(
     Raises:
         UserError: NNCF fails, or there is nothing to quantise.
     """
-    source = openvino.Core().read_model(float32)
+    source = openvino_core().read_model(float32)
     tried: list[tuple[Variant, Path]] = []
     for index, step in enumerate(STEPS):
         with as_user_error('NNCF cannot quantise the model', RuntimeError):

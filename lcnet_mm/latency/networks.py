@@ -20,6 +20,7 @@ from ..apis.train import BUILD_ERRORS
 from ..deploy.export import quiet
 from ..deploy.rewriters import first_argmax
 from ..errors import UserError, as_user_error
+from ..openvino_core import openvino_core
 
 SUFFIXES = ('.xml', '.onnx')
 # mmdeploy's rewriters take what today's tracer cannot convert out of mmdet's models, such as RTMDet's attention.
@@ -183,7 +184,7 @@ def open_file(name: str, file: Path, size: tuple[int, int] | None) -> Network:
     if not file.is_file():
         raise UserError(f'model {file} does not exist')
     try:
-        model = openvino.Core().read_model(file)
+        model = openvino_core().read_model(file)
     except RuntimeError as error:
         raise UserError(f'model {file} cannot be read by OpenVINO: {str(error).splitlines()[0]}') from error
     if len(model.inputs) != 1:
@@ -198,7 +199,7 @@ def open_file(name: str, file: Path, size: tuple[int, int] | None) -> Network:
 
 def read_openvino(network: Network) -> openvino.Model:
     """The network as an OpenVINO model with its static shape."""
-    model = openvino.Core().read_model(network.file)
+    model = openvino_core().read_model(network.file)
     if model.inputs[0].partial_shape.is_dynamic:
         model.reshape(list(network.input_shape))
     return model

@@ -6,12 +6,12 @@ from collections import Counter
 import cv2
 import numpy as np
 import onnx
-import openvino
 import pytest
 import torch
 from deploy_cases import CLASSIFIERS, classifier_config, export
 from mmengine.registry import MODELS
 
+from lcnet_mm.openvino_core import openvino_core
 from lcnet_mm.runtime import Classifier
 
 
@@ -21,7 +21,7 @@ def test_export(family, tmp_path):
     result = export('classification_openvino_static-224x224', cfg, tmp_path, None)
     assert result.passed, [c for c in result.comparisons if not c.passed]
     assert {c.backend for c in result.comparisons} == {'onnxruntime', 'openvino'}
-    model = openvino.Core().read_model(result.work_dir / 'end2end.xml')
+    model = openvino_core().read_model(result.work_dir / 'end2end.xml')
     assert list(model.inputs[0].shape) == [1, 3, 224, 224] and list(model.outputs[0].shape) == [1, 1000]
     ops = Counter(node.op_type for node in onnx.load(result.work_dir / 'end2end.onnx').graph.node)
     assert ops['Softmax'] == 1 and ops['BatchNormalization'] == 0

@@ -7,7 +7,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import onnx
-import openvino
 import pytest
 import torch
 from deploy_cases import CLASSIFIER, RTMDET, SEGMENTOR, detector_config, export, save_picture, save_random
@@ -19,6 +18,7 @@ from lcnet_mm.apis import load_config
 from lcnet_mm.deploy.backend import OpenVINOWrapper
 from lcnet_mm.deploy.export import deploy, drops
 from lcnet_mm.errors import UserError
+from lcnet_mm.openvino_core import openvino_core
 
 DEPLOY_CONFIGS = sorted(Path('configs/deploy').glob('*.py'))
 
@@ -69,7 +69,7 @@ def test_detectors(family, form, tmp_path):
     raw = form.endswith('raw')
     assert set(ops) <= NETWORK_OPS | (set() if raw else NMS_OPS), set(ops) - NETWORK_OPS - NMS_OPS
     assert ops['NonMaxSuppression'] == (0 if raw else 1)
-    model = openvino.Core().read_model(result.work_dir / 'end2end.xml')
+    model = openvino_core().read_model(result.work_dir / 'end2end.xml')
     types = Counter(op.get_type_name() for op in model.get_ops())
     assert types['If'] == types['Loop'] == 0 and types['HSwish'] == ops['HardSwish']
     assert types['NonMaxSuppression'] == (0 if raw else 1)
@@ -143,7 +143,7 @@ def test_stock_models(deploy_name, config, size, tmp_path, monkeypatch):
     for name in ('pytorch', 'exported'):
         assert cv2.imread(str(result.work_dir / f'{name}.jpg')) is not None
     if 'segmentation' in deploy_name.name and 'openvino' in deploy_name.name:
-        model = openvino.Core().read_model(result.work_dir / 'end2end.xml')
+        model = openvino_core().read_model(result.work_dir / 'end2end.xml')
         assert list(model.outputs[0].shape[-2:]) == list(size[::-1])
 
 
@@ -238,7 +238,7 @@ def test_segmentors_at_a_rectangle_that_no_stride_divides(name, tmp_path):
     ops = Counter(node.op_type for node in graph.node)
     # The pooled feature, the decoder's input (LR-ASPP has two), and the logits, once.
     assert ops['Resize'] == (4 if 'lraspp' in name else 3) and ops['ArgMax'] == ops['TopK'] == 0
-    model = openvino.Core().read_model(result.work_dir / 'end2end.xml')
+    model = openvino_core().read_model(result.work_dir / 'end2end.xml')
     assert list(model.outputs[0].shape) == [1, 1, 97, 161]
     description = json.loads((result.work_dir / 'model.json').read_text())
     assert description['classes'][13] == 'car' and description['palette'][13] == [0, 0, 142]

@@ -29,6 +29,7 @@ from lcnet_mm.deploy.calibration import calibration_arrays, find_calibration, sp
 from lcnet_mm.deploy.export import build_processor, deploy
 from lcnet_mm.deploy.quantize import CONVOLUTIONS, STEPS, float_layers, is_layer, quantize
 from lcnet_mm.errors import UserError
+from lcnet_mm.openvino_core import openvino_core
 from lcnet_mm.runtime import Classifier, load_model
 
 ROOT = Path(__file__).parents[2]
@@ -160,7 +161,7 @@ def test_int8_is_kept_within_the_limit(trained, quantized):
 
 
 def test_weights_and_activations_are_eight_bits(trained, quantized):
-    model = openvino.Core().read_model(trained.folder / 'export' / 'end2end_int8.xml')
+    model = openvino_core().read_model(trained.folder / 'export' / 'end2end_int8.xml')
     layers = [op for op in model.get_ops() if op.get_type_name() in (*CONVOLUTIONS, 'MatMul')]
     # The stem, thirteen blocks of two, two gates of two, and the fully connected layer.
     assert len(layers) == 1 + 26 + 4 + 1
@@ -313,7 +314,7 @@ def test_what_follows_the_last_layers_stays_in_float32(form, config, tmp_path):
     """Distributions, coordinates, NMS, resize and argmax, of nets that are not trained."""
     cfg = detector_config(config, 3) if isinstance(config, str) else Config(config)
     folder = export(form, cfg, tmp_path, (128, 96)).work_dir
-    model = openvino.Core().read_model(folder / 'end2end.xml')
+    model = openvino_core().read_model(folder / 'end2end.xml')
     arrays = list(np.random.default_rng(0).normal(size=(2, 1, 3, 96, 128)).astype(np.float32))
     quantized = quantize(model.clone(), STEPS[0], arrays)
     convolutions = [op for op in quantized.get_ops() if op.get_type_name() in CONVOLUTIONS]
@@ -321,13 +322,13 @@ def test_what_follows_the_last_layers_stays_in_float32(form, config, tmp_path):
     needed = {op.get_friendly_name() for last in convolutions for op in ancestors(last)}
     quantizers = {op.get_friendly_name() for op in quantized.get_ops() if op.get_type_name() == 'FakeQuantize'}
     assert quantizers and quantizers <= needed
-    outputs = openvino.Core().compile_model(quantized, 'CPU', COMPILE_OPTIONS)(arrays[0])
+    outputs = openvino_core().compile_model(quantized, 'CPU', COMPILE_OPTIONS)(arrays[0])
     assert all(np.isfinite(output).all() for output in outputs.values())
 
 
 @pytest.mark.parametrize('step', STEPS, ids=lambda step: step.name)
 def test_steps(step, trained):
-    model = openvino.Core().read_model(trained.folder / 'export' / 'end2end.xml')
+    model = openvino_core().read_model(trained.folder / 'export' / 'end2end.xml')
     names = {op.get_friendly_name() for op in model.get_ops() if is_layer(op)} - set(float_layers(model, step))
     depthwise, gates = ([n for n in names if re.search(pattern, n)] for pattern in ('dw_conv', '/se/'))
     assert len(depthwise) == (13 if step.depthwise else 0)
@@ -358,6 +359,12 @@ def test_calibration_pictures(trained, tmp_path):
     ann_file = trained.folder / 'val.json'
     ann_file.write_text(json.dumps(dict(images=[dict(file_name=name) for name in names])))
     assert find_calibration(ann_file, cfg) == [trained.folder / 'val' / name for name in spread(names)]
+    # Of several data sets with the same names of pictures, the one that uses the file.
+    shutil.copytree(trained.folder / 'val', tmp_path / 'same')
+    several = cfg.copy()
+    several.train_dataloader = dict(dataset=dict(data_prefix=str(trained.folder / 'val')))
+    several.val_dataloader = dict(dataset=dict(ann_file=str(ann_file), data_prefix=str(tmp_path / 'same')))
+    assert {path.parents[1] for path in find_calibration(ann_file, several)} == {tmp_path / 'same'}
     shutil.copy(trained.picture, tmp_path / 'one.png')
     (tmp_path / 'some.json').write_text('{"images": [{"file_name": "one.png"}]}')
     assert find_calibration(tmp_path / 'some.json', cfg) == [tmp_path / 'one.png']

@@ -31,6 +31,7 @@ from lcnet_mm.latency.networks import export_network, load_networks
 from lcnet_mm.latency.stages import realistic_scores, suppression
 from lcnet_mm.latency.suites import SUITES, build_suite
 from lcnet_mm.latency.timing import CONTROL, Latency, compile_network, control_difference, time_in_turn, time_networks
+from lcnet_mm.openvino_core import openvino_core
 
 DETECTOR = 'configs/picodet_like/picodet_xs_320_coco.py'
 SEGMENTOR = 'configs/deeplabv3plus/lcnet_0.5x_cityscapes.py'
@@ -49,7 +50,7 @@ def test_backends_compute_what_pytorch_does(networks):
         with torch.no_grad():
             expected = network.module(torch.from_numpy(image))
         expected = expected if isinstance(expected, tuple) else (expected,)
-        compiled = openvino.Core().compile_model(
+        compiled = openvino_core().compile_model(
             openvino.convert_model(str(network.file)), 'CPU', {'INFERENCE_PRECISION_HINT': 'f32'}
         )
         session = onnxruntime.InferenceSession(str(network.file), providers=['CPUExecutionProvider'])
