@@ -61,6 +61,9 @@ def build_runner(cfg: Config, splits: Sequence[str]) -> Runner:
         UserError: a file is missing or the config cannot be built.
     """
     check_data(cfg, tuple(splits))
+    # mmengine keeps one visualizer for each name, and it would go on writing into the folder of an earlier run.
+    if cfg.get('visualizer'):
+        cfg.visualizer.pop('name', None)
     with as_user_error('the config cannot be built', *BUILD_ERRORS):
         return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
