@@ -1,17 +1,26 @@
 """PP-LCNet for the OpenMMLab family.
 
 Importing this package registers the backbones in mmengine's root registry, so that ``type='PPLCNet'`` works in any
-mm config that says ``custom_imports = dict(imports=['lcnet_mm'])``. The registration needs torch, mmengine and mmcv;
-where one of them is missing (an inference-only machine), the package still imports, without backbones.
+mm config that says ``custom_imports = dict(imports=['lcnet_mm'])``, and changes nothing else. The backbones need torch,
+mmengine and mmcv; where one of them is missing (an inference-only machine), the package still imports, and asking for a
+backbone raises an ImportError that names the pip command.
 """
 
-from ._optional import installed
+from typing import Any
+
+from .utils.optional import installed, require
 from .version import __version__
 
-if all(map(installed, ('torch', 'mmengine', 'mmcv'))):
-    from . import checkpoint, hooks, optim
+_REQUIRED = ('torch', 'mmengine', 'mmcv')
+
+if all(map(installed, _REQUIRED)):
     from .backbones import MobileNetV3, PPLCNet
 
-    __all__ = ['MobileNetV3', 'PPLCNet', '__version__', 'checkpoint', 'hooks', 'optim']
-else:
-    __all__ = ['__version__']
+__all__ = ['MobileNetV3', 'PPLCNet', '__version__']
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        for package in _REQUIRED:
+            require(package, f'lcnet_mm.{name}', 'backbone')
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

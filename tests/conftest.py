@@ -21,7 +21,7 @@ def no_default_scope():
 @pytest.fixture(scope='session')
 def digits(tmp_path_factory) -> Path:
     """A tiny digits data set in COCO's layout: 12 training and 4 validation pictures."""
-    from lcnet_mm.datasets import make_digits_dataset
+    from lcnet_mm.demos import make_digits_dataset
 
     folder = tmp_path_factory.mktemp('data') / 'digits'
     make_digits_dataset(folder, num_train=12, num_val=4, progress=False)
@@ -31,7 +31,8 @@ def digits(tmp_path_factory) -> Path:
 @pytest.fixture(scope='session')
 def streets(tmp_path_factory) -> Path:
     """Tiny street scenes in Cityscapes' layout with train ids: 6 training and 2 validation pictures."""
-    from lcnet_mm.datasets import make_streets_dataset, prepare_cityscapes
+    from lcnet_mm.data import prepare_cityscapes
+    from lcnet_mm.demos import make_streets_dataset
 
     folder = tmp_path_factory.mktemp('data') / 'streets'
     make_streets_dataset(folder, num_train=6, num_val=2, image_size=(128, 64), progress=False)

@@ -11,8 +11,8 @@ from mmengine.registry import DATASETS, FUNCTIONS, HOOKS, MODELS, PARAM_SCHEDULE
 from mmengine.visualization import Visualizer
 
 from lcnet_mm.apis import load_config
-from lcnet_mm.apis.config import innermost_datasets
-from lcnet_mm.complexity import measure
+from lcnet_mm.data.checks import innermost_datasets
+from lcnet_mm.latency.complexity import measure
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 # Deploy configs hold no model; tests/deploy has their tests.

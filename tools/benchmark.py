@@ -8,7 +8,7 @@ from pathlib import Path
 from mmengine.logging import MMLogger
 
 from lcnet_mm.apis import run_cli
-from lcnet_mm.errors import UserError
+from lcnet_mm.utils.errors import UserError
 
 
 def main() -> int:

@@ -4,8 +4,8 @@ import argparse
 import json
 from pathlib import Path
 
-from lcnet_mm.datasets.annotations import AnnotationError, check_coco
-from lcnet_mm.errors import UserError, run_cli
+from lcnet_mm.data.coco import AnnotationError, check_coco
+from lcnet_mm.utils.errors import UserError, run_cli
 
 
 def main() -> int:

@@ -6,7 +6,7 @@ from mmengine.config import DictAction
 from mmengine.logging import MMLogger
 
 from lcnet_mm.apis import compare, run_cli
-from lcnet_mm.errors import UserError
+from lcnet_mm.utils.errors import UserError
 
 
 def main() -> None:

@@ -8,9 +8,8 @@ from mmengine.config import DictAction
 from mmengine.registry import MODELS
 
 from lcnet_mm.apis import load_config, run_cli
-from lcnet_mm.apis.train import BUILD_ERRORS
-from lcnet_mm.complexity import measure
-from lcnet_mm.errors import UserError, as_user_error
+from lcnet_mm.latency.complexity import measure
+from lcnet_mm.utils.errors import BUILD_ERRORS, UserError, as_user_error
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 from lcnet_mm.apis import run_cli
-from lcnet_mm.demo import TASKS, Demo, run_demo
+from lcnet_mm.demos.runner import TASKS, Demo, run_demo
 
 
 def main() -> None:

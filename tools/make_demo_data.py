@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from lcnet_mm.datasets import make_digits_dataset, make_scans_dataset, make_streets_dataset
-from lcnet_mm.errors import UserError, run_cli
+from lcnet_mm.demos import make_digits_dataset, make_scans_dataset, make_streets_dataset
+from lcnet_mm.utils.errors import UserError, run_cli
 
 KINDS: dict[str, Callable[..., dict[str, Any]]] = dict(
     digits=make_digits_dataset, streets=make_streets_dataset, scans=make_scans_dataset

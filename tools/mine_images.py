@@ -5,8 +5,8 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
-from lcnet_mm.errors import UserError, as_user_error, run_cli
-from lcnet_mm.files import write_json
+from lcnet_mm.utils.errors import UserError, as_user_error, run_cli
+from lcnet_mm.utils.files import write_json
 
 
 def main() -> None:
@@ -57,7 +57,7 @@ def main() -> None:
     with as_user_error(f'the report {report_file} cannot be written', OSError):
         report_file.parent.mkdir(parents=True, exist_ok=True)
 
-    from lcnet_mm.classification.mining import Source, mine_images, teacher_of_config, teacher_of_timm
+    from lcnet_mm.mining import Source, mine_images, teacher_of_config, teacher_of_timm
 
     report = mine_images(
         Source(args.pool, args.pool_root, args.pool_with_label),

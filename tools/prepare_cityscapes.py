@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from lcnet_mm.datasets.cityscapes import CityscapesError, prepare_cityscapes
-from lcnet_mm.errors import UserError, run_cli
-from lcnet_mm.files import write_json
+from lcnet_mm.data.cityscapes import CityscapesError, prepare_cityscapes
+from lcnet_mm.utils.errors import UserError, run_cli
+from lcnet_mm.utils.files import write_json
 
 
 def main() -> int:

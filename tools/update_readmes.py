@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from lcnet_mm.errors import run_cli
-from lcnet_mm.model_index import update_readmes
+from lcnet_mm.utils.errors import run_cli
+from lcnet_mm.weights.metafiles import update_readmes
 
 
 def main() -> None:

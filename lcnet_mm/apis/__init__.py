@@ -1,12 +1,13 @@
 """What the command lines under ``tools/`` do, importable."""
 
-from ..errors import UserError, run_cli
+from ..data.checks import check_data
+from ..utils.checkpoint import load_weights, read_checkpoint
+from ..utils.config import load_config
+from ..utils.errors import UserError, run_cli
 from .compare import compare
-from .config import check_data, load_config
 from .predict import predict
 from .test import test
 from .train import train
-from .weights import load_weights, read_checkpoint
 
 __all__ = [
     'UserError',

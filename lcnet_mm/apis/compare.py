@@ -11,9 +11,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..errors import UserError
-from ..files import write_json
-from .config import load_config
+from ..utils.config import load_config
+from ..utils.errors import UserError
+from ..utils.files import write_json
 from .test import test
 from .train import newest_checkpoint, train
 

@@ -14,12 +14,11 @@ from mmcv.transforms import Compose
 from mmengine.config import Config
 from tqdm import tqdm
 
-from ..errors import UserError, as_user_error
-from ..files import write_json
-from ..images import drawing_path, find_images, read_image
-from .config import dataset_classes, dataset_palette
-from .train import BUILD_ERRORS
-from .weights import load_weights
+from ..data.classes import dataset_classes, dataset_palette
+from ..utils.checkpoint import load_weights
+from ..utils.errors import BUILD_ERRORS, UserError, as_user_error
+from ..utils.files import write_json
+from ..utils.images import drawing_path, find_images, read_image
 
 # How many classes of a picture a classifier tells.
 TOP_CLASSES = 5

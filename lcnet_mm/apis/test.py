@@ -10,9 +10,9 @@ from mmengine.config import Config
 from mmengine.evaluator import DumpResults
 from torch import nn
 
-from ..errors import UserError
+from ..utils.checkpoint import load_weights
+from ..utils.errors import UserError
 from .train import build_runner, use_available_device
-from .weights import load_weights
 
 
 def test(

@@ -11,14 +11,11 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from ..errors import UserError, as_user_error
-from .config import check_data
-from .weights import read_checkpoint
+from ..data.checks import check_data
+from ..utils.checkpoint import read_checkpoint
+from ..utils.errors import BUILD_ERRORS, UserError, as_user_error
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
-
-# What mmengine raises while it builds from a config: a config that cannot be built is the user's to mend.
-BUILD_ERRORS = (KeyError, TypeError, ValueError, AttributeError, AssertionError, ImportError, OSError, RuntimeError)
 
 
 def default_work_dir(config: str | Path) -> str:
@@ -80,7 +77,7 @@ def train(
     """Train a config, and validate it as the config says.
 
     Args:
-        cfg: The config, as :func:`~lcnet_mm.apis.config.load_config` returns it.
+        cfg: The config, as :func:`~lcnet_mm.utils.config.load_config` returns it.
         work_dir: Folder of the logs and checkpoints.
         resume: 'auto' to go on from the newest checkpoint of ``work_dir`` (or to start if there is none), or a
             checkpoint.

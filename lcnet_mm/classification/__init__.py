@@ -1,6 +1,6 @@
 """What mmpretrain lacks for PP-LCNet; a config that uses it says ``custom_imports = ['lcnet_mm.classification']``."""
 
-from .._optional import require
+from ..utils.optional import require
 
 require('mmpretrain', 'lcnet_mm.classification', 'classification')
 

@@ -16,7 +16,7 @@ from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
 from ..backbones.layers import Config
-from ..errors import UserError
+from ..utils.errors import UserError
 from .lists import UNLABELLED, read_list, walk_folder
 from .reading import UnreadablePicture, load_picture
 

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import UserError
-from ..images import IMAGE_SUFFIXES
+from ..utils.errors import UserError
+from ..utils.images import IMAGE_SUFFIXES
 
 # The label of a picture that has none.
 UNLABELLED = -1

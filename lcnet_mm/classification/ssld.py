@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ..apis.weights import load_weights
 from ..backbones.layers import Config
-from ..errors import UserError
+from ..utils.checkpoint import load_weights
+from ..utils.errors import UserError
 
 TEACHER_NORMS = ('train', 'eval')
 STUDENT = 'student.'

@@ -4,7 +4,7 @@ Importing this package registers everything; mmdeploy's own ``build_task_process
 ``build_backend_model`` then work as documented.
 """
 
-from .._optional import require
+from ..utils.optional import require
 
 for _package in ('mmdeploy', 'onnx', 'openvino'):
     require(_package, 'lcnet_mm.deploy', 'deploy')

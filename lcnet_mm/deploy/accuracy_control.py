@@ -15,15 +15,15 @@ import numpy as np
 from mmdeploy.utils import get_backend
 from mmengine.config import Config
 
-from ..apis.config import check_data
-from ..apis.train import BUILD_ERRORS
-from ..errors import UserError, as_user_error
-from ..files import write_json
-from ..images import find_images
-from ..latency.machine import describe_machine, format_machine
+from ..data.checks import check_data
 from ..latency.networks import Network
-from ..latency.timing import compile_network, time_in_turn
-from ..openvino_core import openvino_core
+from ..latency.timing import compile_network
+from ..utils.errors import BUILD_ERRORS, UserError, as_user_error
+from ..utils.files import write_json
+from ..utils.images import find_images
+from ..utils.machine import describe_machine, format_machine
+from ..utils.openvino import openvino_core
+from ..utils.timing import time_in_turn
 from . import parity
 from .backend import convert_onnx
 from .calibration import calibration_arrays, find_calibration

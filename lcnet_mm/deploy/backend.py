@@ -27,10 +27,7 @@ from mmdeploy.backend.base import BACKEND_MANAGERS, BACKEND_WRAPPER, BaseBackend
 from mmdeploy.utils import Backend, get_backend_config
 from mmdeploy.utils.timer import TimeCounter
 
-from ..openvino_core import openvino_core
-
-# The CPU plugin computes in bfloat16 or float16 by itself on CPUs that have it, which breaks parity.
-COMPILE_OPTIONS = dict(INFERENCE_PRECISION_HINT='f32', PERFORMANCE_HINT='LATENCY')
+from ..utils.openvino import COMPILE_OPTIONS, openvino_core
 
 # mmdeploy's timer knows a name once, and the wrapper that is replaced has taken it.
 TimeCounter.names.pop(Backend.OPENVINO.value, None)

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import numpy as np
 from mmengine.config import Config
 
-from ..apis.config import SPLITS, innermost_datasets
-from ..errors import UserError, as_user_error
-from ..images import find_images, read_image
+from ..data.checks import SPLITS, innermost_datasets
+from ..utils.errors import UserError, as_user_error
+from ..utils.images import find_images, read_image
 
 # NNCF's own default.
 MAX_PICTURES = 300

@@ -9,9 +9,9 @@ from typing import Any
 from mmengine.config import Config
 from torch import nn
 
-from ..errors import UserError
+from ..utils.errors import UserError
+from ..utils.files import sha256
 from ..version import __version__
-from ..weights.reading import sha256
 from .rewriters import clips_boxes
 
 TASKS = {'mmdet': 'detection', 'mmseg': 'segmentation', 'mmpretrain': 'classification'}

@@ -23,12 +23,11 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from torch import Tensor
 
-from ..apis.config import dataset_classes, dataset_palette, head_class_numbers
-from ..apis.train import BUILD_ERRORS
-from ..apis.weights import load_weights
-from ..errors import UserError, as_user_error
-from ..files import write_json
-from ..images import find_images, read_image
+from ..data.classes import dataset_classes, dataset_palette, head_class_numbers
+from ..utils.checkpoint import load_weights
+from ..utils.errors import BUILD_ERRORS, UserError, as_user_error
+from ..utils.files import write_json
+from ..utils.images import find_images, read_image
 from . import parity
 from .backend import OpenVINOWrapper, compile_options, convert_onnx
 from .description import INT8_MODEL, INT8_REPORT, TASKS, describe_model

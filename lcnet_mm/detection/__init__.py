@@ -1,12 +1,11 @@
 """What mmdet lacks for the PicoDet family. Importing it registers necks, heads, assigners and transforms in mmdet."""
 
-from .._optional import require
+from ..utils.optional import require
 
 require('mmdet', 'lcnet_mm.detection', 'detection')
 
 from .assigners import BatchATSSAssigner, BatchSimOTAAssigner, BatchTaskAlignedAssigner  # noqa: E402
 from .detectors import PicoDet  # noqa: E402
-from .ema import CyclicEMAHook, RampedEMA  # noqa: E402
 from .heads import PicoDetAlignedHead, PicoDetGFLHead, PicoDetSimOTAHead  # noqa: E402
 from .losses import ProbabilityVarifocalLoss  # noqa: E402
 from .necks import CSPPAN, LCPAN, PAN  # noqa: E402
@@ -19,7 +18,6 @@ __all__ = [
     'BatchATSSAssigner',
     'BatchSimOTAAssigner',
     'BatchTaskAlignedAssigner',
-    'CyclicEMAHook',
     'PaddleDistort',
     'PaddleRandomCrop',
     'PicoDet',
@@ -27,6 +25,5 @@ __all__ = [
     'PicoDetGFLHead',
     'PicoDetSimOTAHead',
     'ProbabilityVarifocalLoss',
-    'RampedEMA',
     'resize_collate',
 ]

@@ -10,16 +10,17 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..errors import UserError, as_user_error
-from ..files import write_atomically, write_json
-from ..images import read_image
+from ..utils.errors import UserError, as_user_error
+from ..utils.files import write_atomically, write_json
+from ..utils.images import read_image
+from ..utils.machine import describe_machine, format_machine, physical_cores
+from ..utils.timing import time_in_turn
 from . import report as reporting
 from .layers import FINAL_STAGE, Layer, Roofline, measure_roofline, profile_layers, stage_shares
-from .machine import describe_machine, format_machine, physical_cores
 from .networks import Network, load_networks
 from .stages import suppression, time_stages
 from .suites import ACCURACY, PAPER_MS, build_suite
-from .timing import MAX_CONTROL_DIFFERENCE, control_difference, time_in_turn, time_networks
+from .timing import MAX_CONTROL_DIFFERENCE, control_difference, time_networks
 
 # The paper's ratios compare each PP-LCNet with this rival.
 PAPER_RIVALS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .machine import describe_machine, installed_version
+from ..utils.machine import describe_machine, installed_version
 
 # What each part of the package needs, and the extra that brings it.
 PARTS = {

@@ -15,9 +15,9 @@ from mmcv.transforms import Compose
 from mmdeploy.apis import build_task_processor
 from mmengine.config import Config
 
-from ..apis.weights import load_weights
 from ..deploy.backend import compile_options
 from ..runtime import Detector
+from ..utils.checkpoint import load_weights
 
 
 def decode(data: np.ndarray) -> np.ndarray:

@@ -13,8 +13,7 @@ import numpy as np
 import openvino
 import torch
 
-from ..deploy.backend import COMPILE_OPTIONS
-from ..openvino_core import openvino_core
+from ..utils.openvino import COMPILE_OPTIONS, openvino_core
 from .networks import Network, read_openvino
 
 CONVOLUTIONS = ('Convolution', 'GroupConvolution')
@@ -189,6 +188,6 @@ def measure_roofline(threads: int, rounds: int = 15) -> Roofline:
 
 def best_time(call: Callable[[], Any], rounds: int) -> float:
     """Least seconds of several calls."""
-    from .timing import time_in_turn
+    from ..utils.timing import time_in_turn
 
     return min(time_in_turn({'': call}, rounds, warmup=2)[''].seconds)

@@ -15,12 +15,11 @@ from mmengine.config import Config
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
-from ..apis.config import load_config
-from ..apis.train import BUILD_ERRORS
 from ..deploy.export import quiet
 from ..deploy.rewriters import first_argmax
-from ..errors import UserError, as_user_error
-from ..openvino_core import openvino_core
+from ..utils.config import load_config
+from ..utils.errors import BUILD_ERRORS, UserError, as_user_error
+from ..utils.openvino import openvino_core
 
 SUFFIXES = ('.xml', '.onnx')
 # mmdeploy's rewriters take what today's tracer cannot convert out of mmdet's models, such as RTMDet's attention.

@@ -13,10 +13,11 @@ import matplotlib
 matplotlib.use('Agg')
 from matplotlib import pyplot
 
-from ..files import write_atomically
+from ..utils.files import write_atomically
+from ..utils.timing import Latency
 from .layers import Layer
 from .networks import Network
-from .timing import CONTROL, Latency
+from .timing import CONTROL
 
 Row = dict[str, Any]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..runtime.models import Detector, Model
 from ..runtime.preprocessing import apply_steps
-from .timing import Latency, time_in_turn
+from ..utils.timing import Latency, time_in_turn
 
 
 def time_stages(model: Model, picture: np.ndarray, rounds: int, warmup: int = 10) -> dict[str, Latency]:

@@ -17,8 +17,8 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
-from ..apis.config import load_config
-from ..errors import UserError
+from ..utils.config import load_config
+from ..utils.errors import UserError
 from .networks import Network, build_network, export_network
 
 CONFIGS = Path(__file__).parents[1] / '.mim' / 'configs'

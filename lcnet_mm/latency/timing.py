@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from statistics import median, quantiles
 from typing import Any
 
 import numpy as np
 import openvino
 import torch
 
-from ..deploy.backend import COMPILE_OPTIONS
-from ..errors import UserError
-from ..openvino_core import openvino_core
+from ..utils.errors import UserError
+from ..utils.openvino import COMPILE_OPTIONS, openvino_core
+from ..utils.timing import MIN_WARMUP, Latency, time_in_turn
 from .networks import Network, read_openvino
 
 BACKENDS = ('openvino', 'onnxruntime', 'torch')
@@ -22,24 +19,6 @@ PRECISIONS = ('f32', 'bf16', 'f16')
 # The control compares the first network with itself.
 CONTROL = 'the first again'
 MAX_CONTROL_DIFFERENCE = 0.05
-MIN_WARMUP = 10
-
-
-@dataclass
-class Latency:
-    """Seconds of every call of one network."""
-
-    seconds: list[float] = field(default_factory=list)
-
-    @property
-    def median(self) -> float:
-        """Median seconds."""
-        return median(self.seconds)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Milliseconds as JSON types."""
-        p90 = quantiles(self.seconds, n=10)[-1] if len(self.seconds) > 1 else self.seconds[0]
-        return dict(median=1e3 * self.median, p90=1e3 * p90, minimum=1e3 * min(self.seconds), calls=len(self.seconds))
 
 
 def compile_network(network: Network, backend: str, threads: int, precision: str = 'f32') -> Callable[[], Any]:
@@ -88,35 +67,6 @@ def compile_network(network: Network, backend: str, threads: int, precision: str
         return module(tensor)
 
     return run
-
-
-def time_in_turn(
-    calls: Mapping[str, Callable[[], Any]],
-    rounds: int,
-    warmup: int = MIN_WARMUP,
-    progress: Callable[[], Any] = lambda: None,
-) -> dict[str, Latency]:
-    """Call functions in turn, each one twice in a row, of which the second call counts.
-
-    The first one fills the caches, which hold what ran before: without it a small network behind a large one took 15 %
-    longer than behind itself.
-
-    Args:
-        calls: By name.
-        rounds: Calls of each that count.
-        warmup: Calls of each before, which do not.
-        progress: Called after every round.
-    """
-    results = {name: Latency() for name in calls}
-    for index in range(warmup + rounds):
-        for name, call in calls.items():
-            call()
-            start = time.perf_counter()
-            call()
-            if index >= warmup:
-                results[name].seconds.append(time.perf_counter() - start)
-        progress()
-    return results
 
 
 def time_networks(

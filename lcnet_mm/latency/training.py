@@ -20,8 +20,8 @@ from mmengine.registry import MODELS
 from mmengine.runner import Runner
 from torch import Tensor
 
-from ..errors import UserError
-from .memory import PeakMemory
+from ..utils.errors import UserError
+from ..utils.memory import PeakMemory
 
 # What a step can be run with: weights in channels-last order, bfloat16 autocast, torch.compile.
 SWITCHES = ('channels-last', 'amp', 'compile')

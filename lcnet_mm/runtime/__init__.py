@@ -5,7 +5,7 @@
 >>> boxes, scores, labels = detector('picture.jpg')
 """
 
-from .._optional import require
+from ..utils.optional import require
 
 for _package in ('cv2', 'openvino'):
     require(_package, 'lcnet_mm.runtime', 'runtime')

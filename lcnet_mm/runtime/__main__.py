@@ -9,9 +9,9 @@ from typing import Any
 
 import cv2
 
-from ..errors import UserError, run_cli
-from ..files import write_json
-from ..images import IMAGE_SUFFIXES, drawing_path, find_images, read_image
+from ..utils.errors import UserError, run_cli
+from ..utils.files import write_json
+from ..utils.images import IMAGE_SUFFIXES, drawing_path, find_images, read_image
 from .drawing import draw, to_json
 from .models import Model, load_model
 

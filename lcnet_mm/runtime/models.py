@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 import openvino
 
-from ..errors import UserError
-from ..images import read_image
-from ..openvino_core import openvino_core
+from ..utils.errors import UserError
+from ..utils.images import read_image
+from ..utils.openvino import openvino_core
 from .preprocessing import apply_steps, compile_preprocessing
 
 FORMAT = 1

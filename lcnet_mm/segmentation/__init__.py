@@ -1,6 +1,6 @@
 """What mmsegmentation lacks for light models; configs say ``custom_imports = ['lcnet_mm.segmentation']``."""
 
-from .._optional import require
+from ..utils.optional import require
 
 for _package in ('mmseg', 'ftfy', 'regex'):
     require(_package, 'lcnet_mm.segmentation', 'segmentation')

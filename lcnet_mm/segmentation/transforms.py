@@ -8,7 +8,7 @@ import numpy as np
 from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import TRANSFORMS
 
-from ..errors import UserError
+from ..utils.errors import UserError
 
 
 @TRANSFORMS.register_module()

@@ -14,11 +14,12 @@ import torch
 from mmengine.registry import MODELS
 from torch import Tensor
 
-from ..apis.config import load_config
 from ..backbones import PPLCNet
-from ..errors import UserError
+from ..utils.config import load_config
+from ..utils.errors import UserError
+from ..utils.files import sha256
 from .names import UnknownKeyError, rename_paddle_key
-from .reading import read_tensors, sha256
+from .reading import read_tensors
 
 # PaddleClas's dropout scales at inference, PyTorch's in training: the linear layer absorbs the factor (pplcnet.md §3).
 PADDLE_DROPOUT_KEEP = 0.8

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..apis.weights import read_checkpoint
-from ..checkpoint import ALLOWED_GLOBALS
-from ..errors import UserError
+from ..utils.checkpoint import ALLOWED_GLOBALS, read_checkpoint
+from ..utils.errors import UserError
 
 # Of what a checkpoint may name, NumPy's part and the bytes.
 ARRAY_GLOBALS = {key: value for key, value in ALLOWED_GLOBALS.items() if key[0].startswith(('numpy', '_codecs'))}
@@ -83,9 +81,3 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except (SafetensorError, OSError) as error:
         raise UserError(f'{path} is truncated or no safetensors file; copy it again') from error
-
-
-def sha256(path: str | Path) -> str:
-    """The hash of a file, by which a converted one names its source."""
-    with Path(path).open('rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()

@@ -11,8 +11,8 @@ import torch
 from deploy_cases import CLASSIFIERS, classifier_config, export
 from mmengine.registry import MODELS
 
-from lcnet_mm.openvino_core import openvino_core
 from lcnet_mm.runtime import Classifier
+from lcnet_mm.utils.openvino import openvino_core
 
 
 @pytest.mark.parametrize('family', CLASSIFIERS)

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 
 from lcnet_mm.classification.datasets import ImageList
 from lcnet_mm.classification.hooks import UnreadableImagesHook, image_lists, merge_processes
-from lcnet_mm.errors import UserError, run_cli
+from lcnet_mm.utils.errors import UserError, run_cli
 
 LOAD = [dict(type='LoadImageFromFile')]
 PACK = [*LOAD, dict(type='PackInputs')]

@@ -9,7 +9,7 @@ from timm.layers.adaptive_avgmax_pool import FastAdaptiveAvgPool
 
 from lcnet_mm.apis import load_config
 from lcnet_mm.backbones.layers import SELayer
-from lcnet_mm.complexity import measure
+from lcnet_mm.latency.complexity import measure
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'imagenet'
 

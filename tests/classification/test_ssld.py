@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from lcnet_mm.classification import SSLDDistiller, SymmetricKLLoss
-from lcnet_mm.errors import UserError
+from lcnet_mm.utils.errors import UserError
 
 
 def classifier(width=0.25, num_classes=10, **head):

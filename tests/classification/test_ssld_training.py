@@ -13,7 +13,7 @@ from mmengine.registry import MODELS
 from run_tool import ROOT, assert_one_line_error, run_tool
 
 from lcnet_mm.apis import load_config, test, train
-from lcnet_mm.datasets import make_scans_dataset
+from lcnet_mm.demos import make_scans_dataset
 
 CONFIG = """
 _base_ = '{root}/configs/demo/ssld/ssld.py'

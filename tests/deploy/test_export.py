@@ -17,8 +17,8 @@ from mmengine.registry import init_default_scope
 from lcnet_mm.apis import load_config
 from lcnet_mm.deploy.backend import OpenVINOWrapper
 from lcnet_mm.deploy.export import deploy, drops
-from lcnet_mm.errors import UserError
-from lcnet_mm.openvino_core import openvino_core
+from lcnet_mm.utils.errors import UserError
+from lcnet_mm.utils.openvino import openvino_core
 
 DEPLOY_CONFIGS = sorted(Path('configs/deploy').glob('*.py'))
 

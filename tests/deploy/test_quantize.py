@@ -21,16 +21,15 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 
 from lcnet_mm.apis import load_config
-from lcnet_mm.datasets.digits import load_scans, split_scans
+from lcnet_mm.demos.digits import load_scans, split_scans
 from lcnet_mm.deploy import accuracy_control
 from lcnet_mm.deploy.accuracy_control import Quantization, check_int8, quantize_export
-from lcnet_mm.deploy.backend import COMPILE_OPTIONS
 from lcnet_mm.deploy.calibration import calibration_arrays, find_calibration, spread
 from lcnet_mm.deploy.export import build_processor, deploy
 from lcnet_mm.deploy.quantize import CONVOLUTIONS, STEPS, float_layers, is_layer, quantize
-from lcnet_mm.errors import UserError
-from lcnet_mm.openvino_core import openvino_core
 from lcnet_mm.runtime import Classifier, load_model
+from lcnet_mm.utils.errors import UserError
+from lcnet_mm.utils.openvino import COMPILE_OPTIONS, openvino_core
 
 ROOT = Path(__file__).parents[2]
 SIDE = 64

@@ -14,24 +14,18 @@ from mmengine.registry import MODELS
 from torch import nn
 
 from lcnet_mm.apis import load_config
-from lcnet_mm.complexity import measure
-from lcnet_mm.errors import UserError
 from lcnet_mm.latency.benchmark import Settings, compare_with_paper, run_benchmark
+from lcnet_mm.latency.complexity import measure
 from lcnet_mm.latency.doctor import PARTS, advise, format_report
-from lcnet_mm.latency.layers import (
-    FINAL_STAGE,
-    Layer,
-    Roofline,
-    measure_roofline,
-    profile_layers,
-    stage_shares,
-)
-from lcnet_mm.latency.machine import describe_machine, physical_cores
+from lcnet_mm.latency.layers import FINAL_STAGE, Layer, Roofline, measure_roofline, profile_layers, stage_shares
 from lcnet_mm.latency.networks import export_network, load_networks
 from lcnet_mm.latency.stages import realistic_scores, suppression
 from lcnet_mm.latency.suites import SUITES, build_suite
-from lcnet_mm.latency.timing import CONTROL, Latency, compile_network, control_difference, time_in_turn, time_networks
-from lcnet_mm.openvino_core import openvino_core
+from lcnet_mm.latency.timing import CONTROL, compile_network, control_difference, time_networks
+from lcnet_mm.utils.errors import UserError
+from lcnet_mm.utils.machine import describe_machine, physical_cores
+from lcnet_mm.utils.openvino import openvino_core
+from lcnet_mm.utils.timing import Latency, time_in_turn
 
 DETECTOR = 'configs/picodet_like/picodet_xs_320_coco.py'
 SEGMENTOR = 'configs/deeplabv3plus/lcnet_0.5x_cityscapes.py'

@@ -3,15 +3,8 @@ import mmap
 import pytest
 
 from lcnet_mm.apis import UserError, load_config
-from lcnet_mm.latency.memory import PeakMemory
-from lcnet_mm.latency.training import (
-    PARTS,
-    RandomBatches,
-    TrainingBench,
-    TrainingProfile,
-    profile_training,
-    stock_gfl,
-)
+from lcnet_mm.latency.training import PARTS, RandomBatches, TrainingBench, TrainingProfile, profile_training, stock_gfl
+from lcnet_mm.utils.memory import PeakMemory
 
 
 def test_medians_and_shares():

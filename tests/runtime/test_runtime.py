@@ -15,8 +15,8 @@ from mmengine.config import Config
 
 from lcnet_mm.apis import predict
 from lcnet_mm.deploy.parity import box_iou
-from lcnet_mm.errors import UserError
 from lcnet_mm.runtime import Classifier, Detections, Detector, Segmentor, load_model
+from lcnet_mm.utils.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,8 +10,8 @@ from mmengine.registry import MODELS, TRANSFORMS, init_default_scope
 from torch.nn import functional
 
 from lcnet_mm.apis import load_config, predict, test, train
-from lcnet_mm.complexity import measure
-from lcnet_mm.errors import UserError
+from lcnet_mm.latency.complexity import measure
+from lcnet_mm.utils.errors import UserError
 
 FAMILY = 'configs/deeplabv3plus/'
 DEMO = 'configs/demo/lcnet_0.5x_streets.py'

@@ -11,8 +11,8 @@ from mmpretrain.registry import MODELS
 from run_tool import ROOT, assert_one_line_error, run_tool
 
 from lcnet_mm.apis import load_config
-from lcnet_mm.classification.mining import teacher_of_config
-from lcnet_mm.errors import UserError
+from lcnet_mm.mining import teacher_of_config
+from lcnet_mm.utils.errors import UserError
 
 CLASSES = 4
 

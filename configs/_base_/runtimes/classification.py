@@ -1,5 +1,5 @@
 default_scope = 'mmpretrain'
-custom_imports = dict(imports=['lcnet_mm', 'lcnet_mm.classification'])
+custom_imports = dict(imports=['lcnet_mm', 'lcnet_mm.engine', 'lcnet_mm.classification'])
 
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),

@@ -1,5 +1,5 @@
 default_scope = 'mmdet'
-custom_imports = dict(imports=['lcnet_mm', 'lcnet_mm.detection'])
+custom_imports = dict(imports=['lcnet_mm', 'lcnet_mm.engine', 'lcnet_mm.detection'])
 
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),

@@ -1,5 +1,5 @@
 default_scope = 'mmseg'
-custom_imports = dict(imports=['lcnet_mm', 'lcnet_mm.segmentation'])
+custom_imports = dict(imports=['lcnet_mm', 'lcnet_mm.engine', 'lcnet_mm.segmentation'])
 
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),

@@ -1,0 +1,17 @@
+"""What mmengine lacks: checkpoints, hooks, averages and optimizer wrappers.
+
+A config that uses them says ``custom_imports = dict(imports=['lcnet_mm.engine'])``. That also replaces mmengine's
+loader of local checkpoints, see :mod:`lcnet_mm.engine.checkpoint`.
+"""
+
+from ..utils.optional import require
+
+for _package in ('torch', 'mmengine'):
+    require(_package, 'lcnet_mm.engine', 'backbone')
+
+from .checkpoint import AtomicLocalBackend  # noqa: E402
+from .ema import CyclicEMAHook, RampedEMA  # noqa: E402
+from .hooks import ChannelsLastHook  # noqa: E402
+from .optim import CpuAmpOptimWrapper  # noqa: E402
+
+__all__ = ['AtomicLocalBackend', 'ChannelsLastHook', 'CpuAmpOptimWrapper', 'CyclicEMAHook', 'RampedEMA']

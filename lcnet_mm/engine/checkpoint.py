@@ -1,0 +1,43 @@
+"""Checkpoints that survive a kill, and a loader of local checkpoints that runs no code from them.
+
+Importing this module registers both with mmengine, for the whole process: a file backend for configs to name, and the
+loader of local checkpoints. mmengine 0.10 needs such a loader to resume at all under PyTorch 2.6 and later, whose
+``torch.load`` refuses the logger's history that mmengine puts into every checkpoint.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from mmengine.fileio import LocalBackend, register_backend
+from mmengine.runner import CheckpointLoader
+
+from ..utils.checkpoint import load_restricted
+
+
+@register_backend('atomic_local', force=True)
+class AtomicLocalBackend(LocalBackend):
+    """mmengine's local file backend, but a file appears under its name only when it is complete.
+
+    mmengine writes checkpoints straight to their final path, so a kill while saving leaves a truncated file that the
+    next ``--resume`` stumbles over. Use it as ``checkpoint=dict(type='CheckpointHook',
+    backend_args=dict(backend='atomic_local'))``.
+    """
+
+    def put(self, obj: bytes, filepath: str | Path) -> None:
+        """Write bytes to ``filepath`` through a temporary file in the same folder."""
+        target = Path(filepath)
+        partial = target.with_name(f'.{target.name}.{os.getpid()}.partial')
+        try:
+            super().put(obj, partial)
+            os.replace(partial, target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@CheckpointLoader.register_scheme(prefixes='', force=True)
+def load_from_restricted_local(filename: str | Path, map_location: Any = None) -> Any:
+    """Read a local checkpoint for mmengine, whose log names the backend after the middle of this function's name."""
+    return load_restricted(filename, map_location)

@@ -1,0 +1,20 @@
+"""Mining unlabelled pictures for SSLD: those that a teacher is surest of, without copies of the validation set."""
+
+from ..utils.optional import require
+
+require('imagehash', 'lcnet_mm.classification.mining', 'classification')
+
+from .pool import Source  # noqa: E402
+from .run import MiningReport, mine_images  # noqa: E402
+from .scan import perceptual_hash  # noqa: E402
+from .teacher import Teacher, teacher_of_config, teacher_of_timm  # noqa: E402
+
+__all__ = [
+    'MiningReport',
+    'Source',
+    'Teacher',
+    'mine_images',
+    'perceptual_hash',
+    'teacher_of_config',
+    'teacher_of_timm',
+]

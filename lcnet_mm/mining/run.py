@@ -1,0 +1,271 @@
+"""Mining a pool of pictures for distillation, from the paths to the list and the report."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ..utils.errors import UserError
+from ..utils.files import write_json
+from ..utils.memory import resident
+from .pool import PathFile, Source, find_unreadable, keep_paths, write_paths
+from .scan import HASH_BITS, HASH_METHOD, scan
+from .selection import MAX_NAMED, Selection, classes_of, select
+from .teacher import Teacher
+
+
+@dataclass
+class MiningReport:
+    """What :func:`mine_images` did.
+
+    Attributes:
+        out: The list.
+        kept: Pictures in it.
+        pool: ``size``, ``resumed`` (pictures that an earlier run had scored), ``unreadable``, and the first of those
+            as ``unreadable_files`` with ``file`` and ``reason``.
+        val: The same of the validation set.
+        duplicates: ``count``, ``max_distance`` in bits, and the first as ``files`` with ``file``, ``val`` and
+            ``distance``.
+        top_k: Pictures per class that were asked for.
+        classes: Of each class ``index``, ``name``, ``candidates``, ``kept`` and ``threshold``, the lowest score that
+            was kept.
+        seconds: Of this run: ``val`` and ``pool`` for reading, hashing and scoring, ``selection``, and ``total``.
+        peak_memory_mb: Resident memory at the peak in MiB: of the ``main`` process, and of the largest ``worker``, of
+            which most is shared with it.
+    """
+
+    out: str
+    kept: int
+    pool: dict[str, Any]
+    val: dict[str, Any]
+    duplicates: dict[str, Any]
+    top_k: int
+    classes: list[dict[str, Any]]
+    seconds: dict[str, float]
+    peak_memory_mb: dict[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON types."""
+        return vars(self)
+
+    def format_table(self) -> str:
+        """The report as text."""
+        full = sum(entry['kept'] == self.top_k for entry in self.classes)
+        empty = sum(not entry['kept'] for entry in self.classes)
+        pool, val, duplicates = self.pool, self.val, self.duplicates
+        return '\n'.join(
+            [
+                f'{self.kept} of {pool["size"]} pictures are listed in {self.out}',
+                f'  unreadable      {pool["unreadable"]} of the pool, {val["unreadable"]} of {val["size"]} validation '
+                f'pictures',
+                f'  near-duplicates {duplicates["count"]} of validation pictures, dropped',
+                f'  classes         {len(self.classes)}: {full} with all {self.top_k} pictures, {empty} with none',
+                f'  time            {self.seconds["total"]:.0f} s, {pool["resumed"]} pictures were scored before',
+                f'  memory          {self.peak_memory_mb["main"]:.0f} MiB, {self.peak_memory_mb["worker"]:.0f} MiB the '
+                f'largest worker',
+            ]
+        )
+
+
+def mine_images(
+    pool: Source,
+    val: Source,
+    teacher: Teacher,
+    out: str | Path,
+    work_dir: str | Path,
+    *,
+    top_k: int,
+    with_label: bool = False,
+    num_classes: int | None = None,
+    max_distance: int = 8,
+    max_unreadable: float = 0.01,
+    batch_size: int = 64,
+    workers: int | None = None,
+    progress: bool = True,
+) -> MiningReport:
+    """List the pictures of a pool that a teacher is surest of, without near-duplicates of the validation set.
+
+    Stage 1 of SSLD (https://arxiv.org/abs/2103.05959) mines ImageNet-22k so; near-duplicates are found by the 64 bits
+    of ImageHash's pHash instead of SIFT matches. A picture is listed for its best class only.
+
+    Paths, scores and hashes are kept in ``work_dir``, so that an interrupted run goes on where it was and gives the
+    same list, and another ``top_k``, ``with_label`` or ``max_distance`` needs no new scores. The memory does not grow
+    with the pool: paths are read one by one from disk, records in blocks; it holds some batches, ``classes * top_k``
+    candidates of 16 bytes and the hashes of the validation set. While a folder is listed its own names are in memory.
+
+    Args:
+        pool: Folders and lists.
+        val: Pictures that nothing listed may resemble; labels are held against the teacher's classes.
+        teacher: What scores the pool.
+        out: Text list of absolute paths, ordered by class and from the best, for ``ImageList``.
+        work_dir: Folder of the intermediate results.
+        top_k: Pictures per class.
+        with_label: Whether the class follows each path.
+        num_classes: Classes that the teacher must have.
+        max_distance: Bits of 64 in which a near-duplicate may differ.
+        max_unreadable: Share of the pool, and of the validation set, that may be unreadable.
+        batch_size: Pictures at a time.
+        workers: Processes that decode; all cores by default, 0 for none.
+        progress: Shows progress bars.
+
+    Raises:
+        UserError: an argument or an input is wrong, the teacher has other classes, too many pictures are unreadable,
+            nothing is left, or ``work_dir`` is in use or belongs to other inputs.
+    """
+    started = time.perf_counter()
+    check_arguments(top_k, max_distance, max_unreadable, batch_size, workers)
+    if num_classes is not None and num_classes != teacher.num_classes:
+        raise UserError(f'the teacher has {teacher.num_classes} classes, expected {num_classes}')
+    out, work_dir = Path(out), Path(work_dir)
+    if out.is_dir():
+        raise UserError(f'the list {out} cannot be written: it is a folder')
+    out.parent.mkdir(parents=True, exist_ok=True)
+    seconds, done = {}, {}
+    with locked(work_dir):
+        files = open_work_dir(work_dir, pool, val, teacher)
+        for name, paths in files.items():
+            since = time.perf_counter()
+            done[name] = scan(
+                paths,
+                work_dir / f'{name}.records',
+                teacher,
+                hash_only=name == 'val',
+                batch_size=batch_size,
+                workers=(os.cpu_count() or 1) if workers is None else workers,
+                max_unreadable=max_unreadable,
+                progress=progress,
+                what=name,
+            )
+            seconds[name] = time.perf_counter() - since
+        since = time.perf_counter()
+        selection = select(
+            work_dir / 'pool.records', work_dir / 'val.records', teacher.num_classes, top_k, max_distance
+        )
+        if not len(selection.kept):
+            raise UserError(
+                f'nothing is left of the pool: of {len(files["pool"])} pictures {selection.num_duplicates} are '
+                f'near-duplicates of validation pictures, the others unreadable'
+            )
+        write_selection(out, files['pool'], selection, with_label)
+        seconds['selection'] = time.perf_counter() - since
+        seconds['total'] = time.perf_counter() - started
+        described = {name: describe_pictures(work_dir, name, paths, done[name]) for name, paths in files.items()}
+        return MiningReport(
+            str(out),
+            len(selection.kept),
+            described['pool'],
+            described['val'],
+            describe_duplicates(selection, files, max_distance),
+            top_k,
+            describe_classes(selection, teacher),
+            {name: round(value, 2) for name, value in seconds.items()},
+            dict(
+                main=round(resident('VmHWM') / 2**20, 1),
+                worker=round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**10, 1),
+            ),
+        )
+
+
+def check_arguments(top_k: int, max_distance: int, max_unreadable: float, batch_size: int, workers: int | None) -> None:
+    """Raise a UserError that names the first argument that is out of its range."""
+    for name, value, low, high in (
+        ('top-k', top_k, 1, None),
+        ('max-distance', max_distance, 0, HASH_BITS // 2),
+        ('max-unreadable', max_unreadable, 0, 1),
+        ('batch-size', batch_size, 1, None),
+        ('workers', workers or 0, 0, None),
+    ):
+        if value < low or (high is not None and value > high):
+            limits = f'at least {low}' if high is None else f'from {low} to {high}'
+            raise UserError(f'--{name} must be {limits}, got {value}')
+
+
+@contextmanager
+def locked(work_dir: Path) -> Iterator[None]:
+    """Keep a second run out of a folder, where it would mix its records with ours."""
+    work_dir.mkdir(parents=True, exist_ok=True)
+    with (work_dir / 'lock').open('w') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f'work dir {work_dir} is in use by another run; wait for it or name another') from error
+        yield
+
+
+def open_work_dir(work_dir: Path, pool: Source, val: Source, teacher: Teacher) -> dict[str, PathFile]:
+    """Write the paths, and make sure that what the folder holds already comes from the same inputs."""
+    fingerprint = dict(
+        val=write_paths(work_dir / 'val', val.paths(teacher.num_classes)),
+        pool=write_paths(work_dir / 'pool', pool.paths()),
+        hash=HASH_METHOD,
+        **teacher.fingerprint,
+    )
+    file = work_dir / 'fingerprint.json'
+    if file.is_file():
+        before = json.loads(file.read_text())
+        changed = [name for name, value in fingerprint.items() if before.get(name) != value]
+        if changed:
+            raise UserError(
+                f'work dir {work_dir} belongs to another run: {", ".join(changed)} changed since; name another, or '
+                f'delete it to begin anew'
+            )
+    files = {name: keep_paths(work_dir / name) for name in ('val', 'pool')}
+    write_json(file, fingerprint)
+    return files
+
+
+def write_selection(out: Path, paths: PathFile, selection: Selection, with_label: bool) -> None:
+    """Write the list; it appears when it is complete."""
+    unfinished = out.with_name(f'.{out.name}.partial')
+    with unfinished.open('wb') as file:
+        for label, _, idx in selection.kept.tolist():
+            file.write(os.fsencode(paths[idx]) + (b' %d\n' % label if with_label else b'\n'))
+    os.replace(unfinished, out)
+
+
+def describe_pictures(work_dir: Path, name: str, paths: PathFile, done: int) -> dict[str, Any]:
+    """Size and unreadable pictures of the pool or the validation set."""
+    records = work_dir / f'{name}.records'
+    return dict(
+        size=len(paths),
+        resumed=done,
+        unreadable=sum(1 for _ in find_unreadable(records)),
+        unreadable_files=[
+            dict(file=paths[idx], reason=reason) for idx, reason in islice(find_unreadable(records), MAX_NAMED)
+        ],
+    )
+
+
+def describe_duplicates(selection: Selection, files: dict[str, PathFile], max_distance: int) -> dict[str, Any]:
+    """The near-duplicates with the validation picture that each resembles most."""
+    named = [
+        dict(file=files['pool'][idx], val=files['val'][match], distance=distance)
+        for idx, match, distance in selection.duplicates
+    ]
+    return dict(count=selection.num_duplicates, max_distance=max_distance, files=named)
+
+
+def describe_classes(selection: Selection, teacher: Teacher) -> list[dict[str, Any]]:
+    """Numbers of each class, those without pictures included."""
+    classes: list[dict[str, Any]] = [
+        dict(
+            index=index,
+            name=teacher.class_names[index] if teacher.class_names else None,
+            candidates=count,
+            kept=0,
+            threshold=None,
+        )
+        for index, count in enumerate(selection.candidates.tolist())
+    ]
+    for label, kept in classes_of(selection.kept):
+        classes[label].update(kept=len(kept), threshold=float(kept['score'][-1]))
+    return classes

@@ -1,0 +1,99 @@
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+
+from lcnet_mm.demos import digits as module
+from lcnet_mm.demos import make_digits_dataset, split_scans
+from lcnet_mm.demos.digit_images import compose_picture
+from lcnet_mm.demos.digits import load_scans
+
+
+def fingerprint(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob('*'))
+        if path.is_file()
+    }
+
+
+def test_deterministic_and_independent_of_the_number_of_pictures(tmp_path):
+    make_digits_dataset(tmp_path / 'a', 3, 2, progress=False)
+    make_digits_dataset(tmp_path / 'b', 3, 2, progress=False)
+    assert fingerprint(tmp_path / 'a') == fingerprint(tmp_path / 'b')
+    make_digits_dataset(tmp_path / 'c', 4, 2, progress=False)
+    make_digits_dataset(tmp_path / 'd', 3, 2, seed=1, progress=False)
+    first = 'train2017/000000000001.jpg'
+    assert fingerprint(tmp_path / 'a')[first] == fingerprint(tmp_path / 'c')[first]
+    assert fingerprint(tmp_path / 'a')[first] != fingerprint(tmp_path / 'd')[first]
+
+
+def test_scans_of_train_and_val_are_disjoint_and_balanced():
+    _, labels = load_scans()
+    split = split_scans()
+    assert set(split['train']) | set(split['val']) == set(range(1797))
+    assert not set(split['train']) & set(split['val'])
+    for digit in range(10):
+        share = (labels[split['val']] == digit).sum() / (labels == digit).sum()
+        assert share == pytest.approx(0.2, abs=0.005)
+
+
+def test_boxes_are_tight_around_the_visible_ink():
+    scans, labels = load_scans()
+    pool = split_scans()['val']
+    for index in range(10):
+        picture = compose_picture(scans, labels, pool, (320, 320), np.random.default_rng(index))
+        assert 1 <= len(picture.boxes) <= 12
+        for number, (x, y, width, height) in enumerate(picture.boxes):
+            ys, xs = np.nonzero(picture.ink == number)
+            assert (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1) == (x, y, x + width, y + height)
+            assert picture.labels[number] == labels[picture.scans[number]]
+            assert picture.scans[number] in pool
+
+
+def test_layout_is_cocos(digits):
+    for split, count in (('train', 12), ('val', 4)):
+        coco = COCO(str(digits / 'annotations' / f'instances_{split}2017.json'))
+        assert len(coco.imgs) == count
+        assert [category['name'] for category in coco.cats.values()] == list('0123456789')
+        assert all((digits / f'{split}2017' / image['file_name']).is_file() for image in coco.imgs.values())
+        for annotation in coco.anns.values():
+            x, y, width, height = annotation['bbox']
+            image = coco.imgs[annotation['image_id']]
+            assert 0 <= x < x + width <= image['width'] and 0 <= y < y + height <= image['height']
+            assert annotation['area'] == width * height
+
+
+def test_equal_data_are_kept_others_are_refused(tmp_path):
+    folder = tmp_path / 'digits'
+    assert make_digits_dataset(folder, 2, 1, progress=False)['created']
+    before = fingerprint(folder)
+    assert not make_digits_dataset(folder, 2, 1, progress=False)['created']
+    with pytest.raises(FileExistsError, match='delete it or choose another folder'):
+        make_digits_dataset(folder, 3, 1, progress=False)
+    assert fingerprint(folder) == before
+    (folder / 'train2017' / '000000000001.jpg').unlink()
+    with pytest.raises(FileExistsError, match='lacks files'):
+        make_digits_dataset(folder, 2, 1, progress=False)
+
+
+def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch):
+    written = []
+
+    def fail_at_third(path, image, *options):
+        written.append(path)
+        if len(written) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, 'write_image', fail_at_third)
+    with pytest.raises(KeyboardInterrupt):
+        make_digits_dataset(tmp_path / 'digits', 4, 1, progress=False)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('kwargs', [dict(num_train=0), dict(num_val=-1), dict(seed=-1), dict(image_size=(10, 320))])
+def test_wrong_arguments(tmp_path, kwargs):
+    with pytest.raises(ValueError, match=next(iter(kwargs))):
+        make_digits_dataset(tmp_path / 'digits', **kwargs)
