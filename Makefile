@@ -1,18 +1,24 @@
 # Everything a fresh machine needs: `make demo` and `make test`.
-VENV ?= .venv
-PYTHON ?= python3
+
+# The mm packages: openmmlab, or onedl, the maintained fork. Each has an environment of its own.
+STACK ?= openmmlab
+VENV ?= $(if $(filter openmmlab,$(STACK)),.venv,.venv-$(STACK))
+# Empty: python3 if its version is supported, else the newest supported python3.x.
+PYTHON ?=
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-seg test lint clean distclean
+.PHONY: help setup demo demo-seg test test-slow test-all lint docs wheel clean distclean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 	@echo
-	@echo '  VENV=$(VENV) is the virtual environment, PYTHON=$(PYTHON) the Python 3.11 that it is made with.'
+	@echo '  STACK=openmmlab|onedl chooses the mm packages (now $(STACK)), VENV the virtual environment (now $(VENV)),'
+	@echo '  PYTHON the Python 3.11 to 3.13 that it is made with.'
 
-setup: $(STAMPS)/verified ## install everything into VENV (first time about 15 minutes, later seconds)
+setup: $(STAMPS)/verified ## install everything into VENV (first time about 5 minutes beside loading torch)
 
 demo: setup ## train, evaluate, show and export a detector of digits (about 10 minutes)
 	$(BIN)/python tools/demo.py
@@ -20,48 +26,69 @@ demo: setup ## train, evaluate, show and export a detector of digits (about 10 m
 demo-seg: setup ## the same with a segmentor of drawn street scenes (about 10 minutes)
 	$(BIN)/python tools/demo.py segmentation
 
-test: lint ## run all tests
-	$(BIN)/python -m pytest
+test: lint ## check style, types, layers and docs, and run the tests that take seconds each
+	$(BIN)/python -m pytest -m 'not slow'
 
-lint: setup ## check the style and the types
+test-slow: setup ## run the tests that take minutes: the wheel in empty environments, whole demos, several processes
+	$(BIN)/python -m pytest -m slow
+
+test-all: test test-slow ## run all tests
+
+# The types of the mm packages are those of the first stack.
+lint: setup ## check style, types and layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+ifeq ($(STACK),openmmlab)
 	$(BIN)/mypy
+endif
+	$(BIN)/lint-imports
+
+docs: setup ## build the documentation into site/
+	$(BIN)/mkdocs build --strict
+
+wheel: setup ## build the wheel into dist/
+	rm -rf build
+	$(PIP) --no-deps build==1.6.1 pyproject_hooks==1.2.0
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
 clean: ## remove caches, build output, and what the demo made
-	rm -rf build dist ./*.egg-info .pytest_cache .ruff_cache .mypy_cache work_dirs data/digits data/streets
-	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+	rm -rf build dist site ./*.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache work_dirs data/digits data/streets
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
 distclean: clean ## remove VENV too
 	rm -rf '$(VENV)'
 
 # A stamp is newer than the requirements that it was made from, so that an interrupted set-up goes on where it stopped,
 # and a changed requirement is picked up together with all that depends on it.
-$(STAMPS)/venv: tools/setup/preflight.py
-	@$(PYTHON) tools/setup/preflight.py '$(VENV)'
-	$(PYTHON) -m venv '$(VENV)'
+$(STAMPS)/venv: tools/setup/preflight.py tools/setup/find_python.sh
+	@test -d 'requirements/$(STACK)' || { echo 'error: STACK=$(STACK) is unknown, use openmmlab or onedl' >&2; exit 1; }
+	@python="$(PYTHON)"; python="$${python:-$$(tools/setup/find_python.sh)}"; \
+	command -v "$$python" >/dev/null || { echo "error: $$python was not found, and Python 3.11 to 3.13 is needed; install it or name it with PYTHON=" >&2; exit 1; }; \
+	"$$python" tools/setup/preflight.py '$(VENV)' && "$$python" -m venv '$(VENV)'
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/torch: requirements/torch.txt $(STAMPS)/venv
 	@echo 'Installing PyTorch (about 3 GB to load, 2 minutes)'
-	$(BIN)/pip install --quiet --disable-pip-version-check -r $<
+	$(PIP) -r $<
 	@touch $@
 
-$(STAMPS)/mmcv: requirements/mmcv.txt tools/setup/install_mmcv.py $(STAMPS)/torch
+$(STAMPS)/mmcv: requirements/$(STACK)/mmcv.txt tools/setup/install_mmcv.py tools/setup/compiler.py $(STAMPS)/torch
 	$(BIN)/python tools/setup/install_mmcv.py $<
 	@touch $@
 
-$(STAMPS)/packages: requirements/mm.txt requirements/deploy.txt requirements/test.txt $(STAMPS)/mmcv
+REQUIREMENTS := requirements/$(STACK)/mm.txt $(patsubst %,requirements/%.txt,common deploy test docs)
+$(STAMPS)/packages: $(REQUIREMENTS) requirements/no-deps.txt $(STAMPS)/mmcv
 	@echo 'Installing the mm packages, OpenVINO and the test tools (1 minute)'
-	$(BIN)/pip install --quiet --disable-pip-version-check $(patsubst %,-r %,$(filter requirements/%,$^))
+	$(PIP) $(patsubst %,-r %,$(REQUIREMENTS))
+	$(PIP) --no-deps -r requirements/no-deps.txt
 	@touch $@
 
 $(STAMPS)/project: setup.py pyproject.toml $(STAMPS)/packages
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(STAMPS)/verified: $(STAMPS)/project
-	$(BIN)/pip check
+$(STAMPS)/verified: tools/setup/check_packages.py $(STAMPS)/project
+	$(BIN)/python tools/setup/check_packages.py
 	@$(BIN)/python -c 'import cv2, mmcv.ops, mmdet, mmseg, mmpretrain, openvino, lcnet_mm'
 	@touch $@
 	@echo 'Set-up is complete.'

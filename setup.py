@@ -15,7 +15,8 @@ assert VERSION is not None
 class BuildWithConfigs(build_py):
     """Put the configs, the tools and the model index into the package, where mmengine and mim look for them.
 
-    They make ``_base_ = 'lcnet_mm::picodet_like/picodet_s_320_coco.py'`` work from another project.
+    They make ``_base_ = 'lcnet_mm::picodet_like/picodet_s_320_coco.py'`` work from another project with the commands and
+    with ``load_config`` of this package.
     """
 
     def run(self) -> None:
@@ -33,34 +34,41 @@ class BuildWithConfigs(build_py):
                 shutil.copy(ROOT / name, target)
 
 
+# mmcv must be compiled against the torch that is installed, see docs/install.md.
+BACKBONE = ['torch>=2.4', 'mmengine>=0.10', 'mmcv>=2.0', 'numpy>=2']
+DETECTION = [*BACKBONE, 'mmdet>=3.3', 'scikit-learn', 'opencv-python']
+# mmsegmentation and mmpretrain import what their metadata do not name.
+SEGMENTATION = [*BACKBONE, 'mmsegmentation>=1.2', 'ftfy', 'regex', 'cityscapesscripts', 'opencv-python']
+CLASSIFICATION = [*BACKBONE, 'mmpretrain>=1.2', 'ImageHash>=4.3', 'timm', 'opencv-python']
+RUNTIME = ['opencv-python', 'openvino>=2024.0']
+
 setup(
     version=VERSION.group(1),
     packages=find_packages(include=['lcnet_mm', 'lcnet_mm.*']),
+    # Sets the environment before torch is loaded, so it cannot be inside the package.
+    py_modules=['lcnet_launcher'],
+    package_data={'lcnet_mm': ['py.typed']},
     cmdclass={'build_py': BuildWithConfigs},
     install_requires=['numpy', 'tqdm', 'pyyaml'],
     extras_require={
-        'backbone': ['torch>=2.4', 'mmengine>=0.10', 'mmcv>=2.0'],
-        'detection': ['torch>=2.4', 'mmengine>=0.10', 'mmcv>=2.0', 'mmdet>=3.3', 'scikit-learn', 'opencv-python'],
-        'segmentation': [
-            'torch>=2.4',
-            'mmengine>=0.10',
-            'mmcv>=2.0',
-            'mmsegmentation>=1.2',
-            'ftfy',
-            'regex',
-            'cityscapesscripts',
+        'backbone': BACKBONE,
+        'detection': DETECTION,
+        'segmentation': SEGMENTATION,
+        'classification': CLASSIFICATION,
+        # The rewriters and the latency suites need the models of all three libraries.
+        'deploy': [
+            *DETECTION,
+            *SEGMENTATION,
+            *CLASSIFICATION,
+            *RUNTIME,
+            'mmdeploy>=1.3.1',
+            'onnx>=1.17',
+            'onnxruntime',
+            'nncf',
+            'torchvision',
+            'matplotlib',
         ],
-        'classification': [
-            'torch>=2.4',
-            'mmengine>=0.10',
-            'mmcv>=2.0',
-            'mmpretrain>=1.2',
-            'ImageHash>=4.3',
-            'numpy>=2',
-            'timm',
-        ],
-        'deploy': ['mmdeploy>=1.3.1', 'onnx>=1.17', 'onnxruntime', 'openvino>=2024.0', 'nncf'],
-        'runtime': ['opencv-python', 'openvino>=2024.0'],
-        'test': ['pytest', 'pytest-timeout', 'ruff', 'mypy', 'types-tqdm', 'timm'],
+        'runtime': RUNTIME,
+        'test': ['pytest', 'pytest-timeout', 'ruff', 'mypy', 'import-linter', 'types-tqdm', 'types-PyYAML', 'timm'],
     },
 )

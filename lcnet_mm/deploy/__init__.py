@@ -5,9 +5,13 @@ Importing this package registers everything; mmdeploy's own ``build_task_process
 """
 
 from ..utils.optional import require
+from ..utils.telemetry import disable_telemetry
 
 for _package in ('mmdeploy', 'onnx', 'openvino'):
     require(_package, 'lcnet_mm.deploy', 'deploy')
+
+# Before anything imports OpenVINO or NNCF.
+disable_telemetry()
 
 from . import rewriters  # noqa: E402
 from .backend import OpenVINOManager, OpenVINOWrapper  # noqa: E402

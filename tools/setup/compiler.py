@@ -90,6 +90,7 @@ def precompiled_header(folder: Path, compiler: list[str], flags: list[str]) -> P
 
 
 def main() -> int:
+    """Compile as the arguments say, with the precompiled header where it helps."""
     compiler, arguments = shlex.split(os.environ[COMPILER]), sys.argv[1:]
     flags = header_flags(arguments)
     header = precompiled_header(Path(os.environ[FOLDER]), compiler, flags) if flags is not None else None

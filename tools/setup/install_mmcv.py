@@ -114,6 +114,7 @@ def pip_install(requirements: str, *options: str) -> bool:
 
 
 def main() -> None:
+    """Install the mmcv of a requirements file and make sure that its operators work."""
     requirements = sys.argv[1]
     print('Installing mmcv: it is compiled once, about 2 minutes on 2 cores; later set-ups take it from the cache.')
     installed = pip_install(requirements)

@@ -5,23 +5,24 @@ import os
 import shutil
 import sys
 
-PYTHON = (3, 11)
+OLDEST, NEWEST = (3, 11), (3, 13)
 FREE_GB = 15
 # Shared libraries that opencv-python opens and a slim machine lacks, with the Debian packages that have them.
 LIBRARIES = {'GL': 'libgl1', 'glib-2.0': 'libglib2.0-0', 'gthread-2.0': 'libglib2.0-0'}
 
 
 def find_problems(target):
-    """List what is wrong, a line each.
+    """Find what is wrong, a line each.
 
     Args:
         target: Folder of the virtual environment; it need not exist.
     """
     problems = []
-    if sys.version_info[:2] != PYTHON:
+    if not OLDEST <= tuple(sys.version_info[:2]) <= NEWEST:
         problems.append(
-            'Python %d.%d is needed (the pinned packages are tested together on it), %s is %d.%d; '
-            'run: make setup PYTHON=python%d.%d' % (PYTHON + (sys.executable,) + tuple(sys.version_info[:2]) + PYTHON)
+            'Python %d.%d to %d.%d is needed (the pinned packages are tested together on them), %s is %d.%d; '
+            'install one and run: make setup PYTHON=python%d.%d'
+            % (OLDEST + NEWEST + (sys.executable,) + tuple(sys.version_info[:2]) + OLDEST)
         )
         # The checks below use a standard library that an old Python may not have.
         return problems
@@ -51,6 +52,7 @@ def find_problems(target):
 
 
 def main():
+    """Print the problems and exit with 1 if there are any."""
     problems = find_problems(sys.argv[1] if len(sys.argv) > 1 else '.venv')
     for problem in problems:
         sys.stderr.write('error: %s\n' % problem)
