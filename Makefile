@@ -2,6 +2,9 @@
 
 # The mm packages: openmmlab, or onedl, the maintained fork. Each has an environment of its own.
 STACK ?= openmmlab
+ifeq ($(wildcard requirements/$(STACK)/mm.txt),)
+$(error STACK=$(STACK) is unknown; use openmmlab or onedl)
+endif
 VENV ?= $(if $(filter openmmlab,$(STACK)),.venv,.venv-$(STACK))
 # Empty: python3 if its version is supported, else the newest supported python3.x.
 PYTHON ?=
@@ -16,7 +19,7 @@ help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 	@echo
 	@echo '  STACK=openmmlab|onedl chooses the mm packages (now $(STACK)), VENV the virtual environment (now $(VENV)),'
-	@echo '  PYTHON the Python 3.11 to 3.13 that it is made with.'
+	@echo '  PYTHON the Python that it is made with (3.11 or 3.12; with onedl also 3.13).'
 
 setup: $(STAMPS)/verified ## install everything into VENV (first time about 5 minutes beside loading torch)
 
@@ -61,10 +64,9 @@ distclean: clean ## remove VENV too
 # A stamp is newer than the requirements that it was made from, so that an interrupted set-up goes on where it stopped,
 # and a changed requirement is picked up together with all that depends on it.
 $(STAMPS)/venv: tools/setup/preflight.py tools/setup/find_python.sh
-	@test -d 'requirements/$(STACK)' || { echo 'error: STACK=$(STACK) is unknown, use openmmlab or onedl' >&2; exit 1; }
-	@python="$(PYTHON)"; python="$${python:-$$(tools/setup/find_python.sh)}"; \
-	command -v "$$python" >/dev/null || { echo "error: $$python was not found, and Python 3.11 to 3.13 is needed; install it or name it with PYTHON=" >&2; exit 1; }; \
-	"$$python" tools/setup/preflight.py '$(VENV)' && "$$python" -m venv '$(VENV)'
+	@python="$(PYTHON)"; python="$${python:-$$(tools/setup/find_python.sh $(STACK))}"; \
+	command -v "$$python" >/dev/null || { echo "error: no $$python was found; install Python 3.11 or 3.12, or name one with PYTHON=" >&2; exit 1; }; \
+	"$$python" tools/setup/preflight.py '$(VENV)' '$(STACK)' && "$$python" -m venv '$(VENV)'
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/torch: requirements/torch.txt $(STAMPS)/venv

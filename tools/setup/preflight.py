@@ -5,24 +5,36 @@ import os
 import shutil
 import sys
 
-OLDEST, NEWEST = (3, 11), (3, 13)
+# Oldest and newest Python by stack. The setup.py of mmcv 2.1 reads its version out of locals(), which Python 3.13 no
+# longer fills; the fork's does not.
+VERSIONS = {'openmmlab': ((3, 11), (3, 12)), 'onedl': ((3, 11), (3, 13))}
 FREE_GB = 15
 # Shared libraries that opencv-python opens and a slim machine lacks, with the Debian packages that have them.
 LIBRARIES = {'GL': 'libgl1', 'glib-2.0': 'libglib2.0-0', 'gthread-2.0': 'libglib2.0-0'}
 
 
-def find_problems(target):
+def is_supported(stack):
+    """Whether this Python is one that the stack is tested on."""
+    oldest, newest = VERSIONS[stack]
+    return oldest <= tuple(sys.version_info[:2]) <= newest
+
+
+def find_problems(target, stack):
     """Find what is wrong, a line each.
 
     Args:
         target: Folder of the virtual environment; it need not exist.
+        stack: 'openmmlab' or 'onedl'.
     """
     problems = []
-    if not OLDEST <= tuple(sys.version_info[:2]) <= NEWEST:
+    if stack not in VERSIONS:
+        return ['STACK=%s is unknown; use %s' % (stack, ' or '.join(sorted(VERSIONS)))]
+    if not is_supported(stack):
+        oldest, newest = VERSIONS[stack]
         problems.append(
-            'Python %d.%d to %d.%d is needed (the pinned packages are tested together on them), %s is %d.%d; '
+            'Python %d.%d to %d.%d is needed for STACK=%s, %s is %d.%d; '
             'install one and run: make setup PYTHON=python%d.%d'
-            % (OLDEST + NEWEST + (sys.executable,) + tuple(sys.version_info[:2]) + OLDEST)
+            % (oldest + newest + (stack, sys.executable) + tuple(sys.version_info[:2]) + newest)
         )
         # The checks below use a standard library that an old Python may not have.
         return problems
@@ -52,8 +64,14 @@ def find_problems(target):
 
 
 def main():
-    """Print the problems and exit with 1 if there are any."""
-    problems = find_problems(sys.argv[1] if len(sys.argv) > 1 else '.venv')
+    """Print the problems and exit with 1 if there are any.
+
+    Arguments: ``TARGET STACK``, or ``--supports STACK`` to ask for the version of Python alone.
+    """
+    target, stack = sys.argv[1:]
+    if target == '--supports':
+        sys.exit(0 if is_supported(stack) else 1)
+    problems = find_problems(target, stack)
     for problem in problems:
         sys.stderr.write('error: %s\n' % problem)
     sys.exit(1 if problems else 0)
