@@ -22,7 +22,11 @@ def stub(folder: Path, name: str, version: str) -> None:
     """A program that says it is a Python of a version, or that does not start, as a shim of pyenv may."""
     if version:
         # preflight.py runs in the real Python, which is told the version to see.
-        script = f'#!/bin/sh\nexec {sys.executable} -c \'import sys; sys.version_info = ({version}, 0); script = sys.argv[1]; sys.argv = sys.argv[1:]; exec(open(script).read(), {{"__name__": "__main__", "__file__": script}})\' "$@"\n'
+        code = (
+            f'import runpy, sys; sys.version_info = ({version}, 0); '
+            'sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name="__main__")'
+        )
+        script = f'#!/bin/sh\nexec {sys.executable} -c \'{code}\' "$@"\n'
     else:
         script = '#!/bin/sh\necho "pyenv: command not found" >&2\nexit 127\n'
     (folder / name).write_text(script)
@@ -64,7 +68,10 @@ def test_an_old_python_is_refused_in_one_line(tmp_path):
     assert len(result.stderr.splitlines()) == 1
 
 
-COMPILATION = '-MMD -MF build/x.o.d -DNDEBUG -O3 -g0 -fPIC -Iinclude -c -c src/x.cpp -o build/x.o -std=c++17 -DTORCH_EXTENSION_NAME=_ext'
+COMPILATION = (
+    '-MMD -MF build/x.o.d -DNDEBUG -O3 -g0 -fPIC -Iinclude -c -c src/x.cpp -o build/x.o -std=c++17 '
+    '-DTORCH_EXTENSION_NAME=_ext'
+)
 
 
 def test_header_flags_are_those_of_the_compilation(tools):
