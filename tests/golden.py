@@ -6,32 +6,12 @@ A case is ``data/golden/NAME.json`` (what it is, the shape of every tensor) and 
 
 import json
 import pickle
-import zlib
 from pathlib import Path
 
 import numpy as np
 import torch
+from golden_weights import GOLDEN, fill, input_images
 from torch import Tensor
-
-GOLDEN = Path(__file__).parent / 'data' / 'golden'
-
-
-def fill(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
-    """The weight that the case's net had under this name."""
-    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-    predictor = '.head_cls' in name or '.head_reg' in name
-    if predictor and len(shape) == 1:
-        values = 0.3 * rng.standard_normal(shape) - 2
-    elif name.endswith('project'):
-        values = np.linspace(0, shape[0] - 1, shape[0])
-    elif len(shape) >= 2:
-        fan_in = int(np.prod(shape[1:])) if len(shape) == 4 else shape[0]
-        values = np.sqrt((0.4 if predictor else 1.9) / fan_in) * rng.standard_normal(shape)
-    elif name.endswith('.weight'):
-        values = rng.uniform(0.6, 1.4, shape)
-    else:
-        values = 0.1 * rng.standard_normal(shape)
-    return values.astype('float32')
 
 
 def load_case(name: str) -> tuple[dict, dict[str, Tensor], dict[str, Tensor]]:
@@ -54,8 +34,7 @@ def write_pdparams(path: Path, state: dict[str, Tensor]) -> Path:
 
 def load_image(case: dict) -> Tensor:
     """The case's normalised input ``(2, 3, H, W)``."""
-    rng = np.random.default_rng([case['seed'], 7])
-    return torch.from_numpy(rng.standard_normal((2, 3, *case['input_size'])).astype('float32'))
+    return torch.from_numpy(input_images(case['seed'], case['input_size']))
 
 
 def to_torch_names(state: dict[str, Tensor], prefix: str = '') -> dict[str, Tensor]:
