@@ -2,9 +2,14 @@
 
 from pathlib import Path
 
-import pytest
-import torch
-from mmengine.registry import DefaultScope
+import lcnet_launcher
+
+# As in every command, and before torch is loaded.
+lcnet_launcher.prepare_environment()
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
+from mmengine.registry import DefaultScope  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 torch.set_num_threads(2)

@@ -8,7 +8,6 @@ from lcnet_mm import PPLCNet
 from lcnet_mm.backbones.layers import make_divisible
 from lcnet_mm.weights.convert import convert_weights
 
-pytestmark = pytest.mark.paddle
 paddle = pytest.importorskip('paddle', reason='paddlepaddle is not installed')
 
 # pplcnet.md §1: kernel, channels in and out at width 1.0, stride, SE.
