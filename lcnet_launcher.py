@@ -39,7 +39,7 @@ def run_tool(command: str) -> None:
     prepare_environment()
     from lcnet_mm.cli import run_command
 
-    run_command(command, sys.argv[1:], os.path.basename(sys.argv[0]))
+    run_command(command, sys.argv[1:], f'python {sys.argv[0]}')
 
 
 if __name__ == '__main__':

@@ -1,35 +1,6 @@
 """Check a COCO annotation file."""
 
-import argparse
-import json
-from pathlib import Path
-
-from lcnet_mm.data.coco import AnnotationError, check_coco
-from lcnet_mm.utils.errors import UserError, run_cli
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description='Find what would make a training or an evaluation on a COCO file go wrong.',
-        epilog='example: python tools/check_dataset.py data/digits/annotations/instances_train2017.json '
-        '--images data/digits/train2017',
-    )
-    parser.add_argument('annotations', help='COCO JSON file')
-    parser.add_argument('--images', metavar='DIR', help='folder of the pictures, to check them too')
-    parser.add_argument('--classes', nargs='+', metavar='NAME', help="the config's class names, to compare them")
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write the report to this file')
-    args = parser.parse_args()
-    if args.images is not None and not Path(args.images).is_dir():
-        raise UserError(f'folder {args.images} does not exist')
-    try:
-        report = check_coco(args.annotations, args.images, args.classes)
-    except AnnotationError as error:
-        raise UserError(str(error)) from error
-    print(report.format_table())
-    if args.json:
-        args.json.write_text(json.dumps(report.to_dict(), indent=1) + '\n')
-    return 0 if report.ok else 1
-
+from lcnet_launcher import run_tool
 
 if __name__ == '__main__':
-    run_cli(main)
+    run_tool('check')

@@ -1,48 +1,6 @@
 """Make the embedded data sets."""
 
-import argparse
-from collections.abc import Callable
-from typing import Any
-
-from lcnet_mm.demos import make_digits_dataset, make_scans_dataset, make_streets_dataset
-from lcnet_mm.utils.errors import UserError, run_cli
-
-KINDS: dict[str, Callable[..., dict[str, Any]]] = dict(
-    digits=make_digits_dataset, streets=make_streets_dataset, scans=make_scans_dataset
-)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description="Make a small data set. digits: scikit-learn's 1,797 scans of handwritten digits, pasted into "
-        "pictures, as a COCO detection set. streets: drawn street scenes in Cityscapes' layout (then run "
-        'tools/prepare_cityscapes.py on it). scans: the scans themselves in folders of classes.',
-        epilog='example: python tools/make_demo_data.py data/streets --kind streets',
-    )
-    parser.add_argument('dir', help='folder to make; an equal data set that is there already is kept')
-    parser.add_argument('--kind', choices=KINDS, default='digits', help='default: digits')
-    parser.add_argument('--train', type=int, metavar='N', help='training pictures (default: 1000 digits, 300 streets)')
-    parser.add_argument('--val', type=int, metavar='N', help='validation pictures (default: 100 digits, 60 streets)')
-    parser.add_argument('--labelled', type=int, metavar='N', help='training scans with a label (default: 100)')
-    parser.add_argument('--seed', type=int, default=0, metavar='N', help='default: 0')
-    args = parser.parse_args()
-    counts = dict(num_train=args.train, num_val=args.val, num_labelled=args.labelled)
-    given = {name: value for name, value in counts.items() if value is not None}
-    if wrong := [name for name in given if (name == 'num_labelled') is not (args.kind == 'scans')]:
-        raise UserError(f'--{wrong[0].removeprefix("num_")} does not go with --kind {args.kind}')
-    try:
-        summary = KINDS[args.kind](args.dir, **given, seed=args.seed)
-    except (OSError, ValueError, ImportError) as error:
-        raise UserError(str(error)) from error
-    print(f'{"made" if summary["created"] else "kept"} {summary["out_dir"]}')
-    for split in ('train', 'val'):
-        part = summary[split]
-        line = f'  {split:<5}  {part["images"]:>5} pictures'
-        if 'sizes' in part:
-            sizes = ', '.join(f'{count} {name}' for name, count in part['sizes'].items())
-            line += f'  {part["boxes"]:>6} digits ({sizes})'
-        print(line)
-
+from lcnet_launcher import run_tool
 
 if __name__ == '__main__':
-    run_cli(main)
+    run_tool('demo-data')

@@ -1,36 +1,6 @@
 """Run a checkpoint on pictures."""
 
-import argparse
-import sys
-
-from mmengine.config import DictAction
-
-from lcnet_mm.apis import load_config, predict, run_cli
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description='Draw the predictions for pictures and write them as JSON; of a segmentor the masks too.',
-        epilog='example: python tools/predict.py configs/demo/lcnet_0.5x_digits.py work_dirs/demo/epoch_26.pth '
-        'data/digits/val2017 --out results',
-    )
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('images', nargs='+', metavar='IMAGE|DIR', help='pictures, and folders of pictures')
-    parser.add_argument('--out', required=True, metavar='DIR', help='folder of the drawings and predictions.json')
-    parser.add_argument('--score-thr', type=float, default=0.3, help='least score of a detection (default: 0.3)')
-    parser.add_argument('--device', help='cpu, cuda:0, … (default: the GPU if there is one)')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='override settings of the config'
-    )
-    args = parser.parse_args()
-    cfg = load_config(args.config, args.cfg_options)
-    result = predict(cfg, args.checkpoint, args.images, args.out, score_thr=args.score_thr, device=args.device)
-    print(f'{len(result.images)} pictures drawn, predictions in {result.json_file}')
-    for failure in result.failures:
-        print(f'error: {failure["file"]}: {failure["reason"]}', file=sys.stderr)
-    return 1 if result.failures else 0
-
+from lcnet_launcher import run_tool
 
 if __name__ == '__main__':
-    run_cli(main)
+    run_tool('predict')

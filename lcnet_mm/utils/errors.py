@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 # Set it to anything to see where an error that is shown as one line came from.
 TRACEBACK_VARIABLE = 'LCNET_MM_TRACEBACK'
@@ -28,7 +29,7 @@ def as_user_error(doing: str, *kinds: type[Exception]) -> Iterator[None]:
         raise UserError(f'{doing}: {type(error).__name__}: {message}') from error
 
 
-def run_cli(main: Callable[[], int | None]) -> None:
+def run_cli(main: Callable[[], int | None]) -> NoReturn:
     """Run a command line and exit with its code: 1 and one line for a user's mistake, 130 for Ctrl-C."""
     try:
         code = main() or 0

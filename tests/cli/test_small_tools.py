@@ -48,7 +48,7 @@ def test_complexity(tmp_path):
     result = run_tool('complexity.py', *configs, '--json', tmp_path / 'c.json')
     assert result.returncode == 0, result.stderr
     counts = json.loads((tmp_path / 'c.json').read_text())
-    # picodet.md §5: 0.419 M parameters and 0.176 G multiply-adds, 0.489 M and 0.146 G.
+    # 0.419 M parameters and 0.176 G multiply-adds, 0.489 M and 0.146 G (docs/specification/picodet.md#paper-era-sizes).
     for config, (params, macs) in zip(configs, ((0.419, 0.176), (0.489, 0.146)), strict=True):
         assert counts[config]['total']['params'] / 1e6 == pytest.approx(params, abs=0.0006)
         assert counts[config]['total']['macs'] / 1e9 == pytest.approx(macs, abs=0.0006)

@@ -16,7 +16,7 @@ def test_backbone_alone(tmp_path):
     report = json.loads(counts.read_text())[str(config)]
     assert report['input_shape'] == [1, 64, 96]
     assert [part['name'] for part in report['parts']] == [f'stage{i}' for i in range(5)]
-    # pplcnet.md §2, less the two further input channels of the 3x3 stem with 8 channels.
+    # docs/specification/pplcnet.md#sizes, less the two further input channels of the 3x3 stem with 8 channels.
     assert report['total']['params'] == 270_896 - 2 * 9 * 8
 
 

@@ -1,0 +1,28 @@
+"""Convert published weights."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..weights.convert import convert_weights
+
+DESCRIPTION = (
+    'Convert weights of PaddleClas (PP-LCNet), PaddleDetection (PicoDet, generations 1 and 2) or timm '
+    '(lcnet_*) into a checkpoint, and a .safetensors file beside it. Pickles are opened without running code.'
+)
+EXAMPLE = (
+    'example: %(prog)s picodet_s_320_coco_lcnet.pdparams '
+    'checkpoints/picodet_s_320.pth --config configs/picodet_like/picodet_s_320_coco.py'
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments to its parser."""
+    parser.add_argument('src', help='.pdparams, .pth or .safetensors file')
+    parser.add_argument('dst', help='.pth file to write')
+    parser.add_argument('--config', help='config whose model the weights must fill; it is run once')
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run the command."""
+    print(convert_weights(args.src, args.dst, args.config).format())
