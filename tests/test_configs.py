@@ -27,7 +27,7 @@ def config_id(path: Path) -> str:
 @pytest.mark.parametrize('path', ALL, ids=config_id)
 def test_every_part_of_a_config_builds(path):
     cfg = load_config(path)
-    model = MODELS.build(cfg.model)
+    model = build_model(cfg)
     optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
     in_optimizer = sum(p.numel() for group in optimizer.param_groups for p in group['params'])
     # The frozen teacher of a distillation is left out.
@@ -53,8 +53,8 @@ def test_bases_are_at_most_three_deep(path):
     assert chain_length(path) <= 3
 
 
-# What picodet.md §5 and §9 compute for the original: parameters (thousands where only they are given) and
-# multiply-adds at the config's size in thousandths of 1e9.
+# Parameters (thousands where only they are given) and multiply-adds at the config's size in thousandths of 1e9, as
+# computed for the original (docs/specification/picodet.md#paper-era-sizes, docs/specification/picodet.md#zoo).
 DETECTORS = {
     'lcnet_0.5x_coco': (320, 0.419e6, 0.176),
     'lcnet_1x_coco': (320, 1.207e6, 0.419),
@@ -75,7 +75,7 @@ DETECTORS = {
     'picodet_lcnet_2.5x_416_coco': (416, 7_084_720, 3.865),
     'picodet_mobilenetv3_large_1x_416_coco': (416, 3.555e6, 1.348),
 }
-# FLOPs in 1e9 of the zoo's table, cut to two digits (picodet.md §9).
+# FLOPs in 1e9 of the zoo's table, cut to two digits (docs/specification/picodet.md#zoo).
 ZOO_FLOPS = {
     'picodet_xs_320_coco': 0.67,
     'picodet_xs_416_coco': 1.13,
@@ -94,7 +94,7 @@ def test_detectors_have_the_original_size(name):
     cfg = load_config(CONFIGS / 'picodet_like' / f'{name}.py')
     size, params, macs = DETECTORS[name]
     assert cfg.test_dataloader.dataset.pipeline[1].scale == (size, size)
-    total = measure(MODELS.build(cfg.model), (3, size, size)).total
+    total = measure(build_model(cfg), (3, size, size)).total
     exact = isinstance(params, int)
     assert total.params == params if exact else abs(total.params - params) <= 0.5e3
     assert abs(total.macs / 1e9 - macs) <= 0.00055
@@ -102,7 +102,8 @@ def test_detectors_have_the_original_size(name):
         assert int(total.zoo_flops / 1e7) / 100 == ZOO_FLOPS[name]
 
 
-# Rate at the original's 4 GPUs, epochs that run and epochs of the cosine (picodet.md §8).
+# Rate at the original's 4 GPUs, and epochs that run of the cosine's 300
+# (docs/specification/picodet.md#paper-era, docs/specification/picodet.md#schedules).
 RECIPES = {
     'lcnet_1x_coco': (0.4, 300),
     'picodet_xs_320_coco': (0.32, 300),
@@ -135,7 +136,7 @@ def test_recipes_have_the_original_rate_and_length(name):
 def test_baseline_backbone_is_not_decayed_and_no_norm_of_ours_is():
     for name, decayed in (('mobilenetv3_large_0.35x_coco', False), ('lcnet_0.5x_coco', True)):
         cfg = load_config(CONFIGS / 'picodet_like' / f'{name}.py')
-        model = MODELS.build(cfg.model)
+        model = build_model(cfg)
         names = {id(p): key for key, p in model.named_parameters()}
         for group in build_optim_wrapper(model, cfg.optim_wrapper).optimizer.param_groups:
             key = names[id(group['params'][0])]
@@ -236,7 +237,7 @@ def test_rates_of_the_classifiers():
 @pytest.mark.parametrize('name, decay', [('pplcnet_0.25x', 3e-5), ('mobilenetv3_small_0.35x', 1e-5)])
 def test_norms_of_a_classifier_alone_are_not_decayed(name, decay):
     cfg = load_config(CONFIGS / 'imagenet' / f'{name}_in1k.py')
-    model = MODELS.build(cfg.model)
+    model = build_model(cfg)
     norms = {id(p) for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d) for p in m.parameters()}
     names = {id(p): key for key, p in model.named_parameters()}
     decayed = set()
@@ -252,7 +253,7 @@ def test_norms_of_a_classifier_alone_are_not_decayed(name, decay):
 def test_norms_of_the_older_rivals_are_decayed():
     for name in ('mobilenetv1_1x', 'mobilenetv2_0.25x', 'shufflenetv2_0.33x'):
         cfg = load_config(CONFIGS / 'imagenet' / f'{name}_in1k.py')
-        groups = build_optim_wrapper(MODELS.build(cfg.model), cfg.optim_wrapper).optimizer.param_groups
+        groups = build_optim_wrapper(build_model(cfg), cfg.optim_wrapper).optimizer.param_groups
         assert {group['weight_decay'] for group in groups} == {3e-5}
 
 
@@ -268,7 +269,7 @@ def test_one_align_corners_and_no_sync_bn_in_a_segmentor(path):
     cfg = load_config(path)
     assert set(values_of(cfg.model.to_dict(), 'align_corners')) == {False}
     assert {
-        module.align_corners for module in MODELS.build(cfg.model).modules() if hasattr(module, 'align_corners')
+        module.align_corners for module in build_model(cfg).modules() if hasattr(module, 'align_corners')
     } == {False}
     # Runner.wrap_model turns BN into SyncBN where there are several processes.
     assert 'SyncBN' not in cfg.pretty_text

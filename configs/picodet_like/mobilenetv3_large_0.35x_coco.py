@@ -21,5 +21,5 @@ model = dict(
     ),
     neck=dict(in_channels=[16, 40, 56]),
 )
-# PaddleDetection decays no parameter of this backbone (picodet.md §5).
+# PaddleDetection decays no parameter of this backbone (docs/specification/picodet.md#mobilenetv3).
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(backbone=dict(decay_mult=0.0))))

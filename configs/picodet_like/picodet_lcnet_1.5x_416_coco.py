@@ -1,4 +1,5 @@
-# PicoDet of the first released generation with PP-LCNet 1.5x, 416x416 (picodet.md §2.2, §8).
+# PicoDet of the first released generation with PP-LCNet 1.5x, 416x416.
+# Source: docs/specification/picodet.md#generation-1-models and docs/specification/picodet.md#schedules.
 _base_ = [
     '../_base_/models/picodet_v1.py',
     '../_base_/datasets/coco_picodet_416.py',

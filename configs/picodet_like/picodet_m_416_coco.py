@@ -1,4 +1,5 @@
-# PicoDet-M 416, second generation: PP-LCNet 1.5x (picodet.md §1.4, §8).
+# PicoDet-M 416, second generation: PP-LCNet 1.5x.
+# Source: docs/specification/picodet.md#variants and docs/specification/picodet.md#schedules.
 _base_ = [
     '../_base_/models/picodet_v2.py',
     '../_base_/datasets/coco_picodet_416.py',

@@ -1,4 +1,5 @@
-# PicoDet of the first released generation with MobileNetV3-large 1.0x, 416x416 (picodet.md §2.2, §8).
+# PicoDet of the first released generation with MobileNetV3-large 1.0x, 416x416.
+# Source: docs/specification/picodet.md#generation-1-models and docs/specification/picodet.md#schedules.
 _base_ = [
     '../_base_/models/picodet_v1.py',
     '../_base_/datasets/coco_picodet_416.py',
@@ -23,7 +24,7 @@ model = dict(
 train_dataloader = dict(batch_size=56)  # per GPU, of 4
 optim_wrapper = dict(
     optimizer=dict(lr=0.3),
-    # PaddleDetection decays no parameter of this backbone (picodet.md §5).
+    # PaddleDetection decays no parameter of this backbone (docs/specification/picodet.md#mobilenetv3).
     paramwise_cfg=dict(custom_keys=dict(backbone=dict(decay_mult=0.0))),
 )
 auto_scale_lr = dict(base_batch_size=224)

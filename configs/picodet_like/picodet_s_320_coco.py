@@ -1,4 +1,5 @@
-# PicoDet-S 320, second generation: PP-LCNet 0.75x (picodet.md §1.4, §8).
+# PicoDet-S 320, second generation: PP-LCNet 0.75x.
+# Source: docs/specification/picodet.md#variants and docs/specification/picodet.md#schedules.
 _base_ = [
     '../_base_/models/picodet_v2.py',
     '../_base_/datasets/coco_picodet_320.py',

@@ -18,7 +18,8 @@ from torch.utils.checkpoint import checkpoint
 NUM_STAGES = 5
 OUTPUT_STRIDES = (8, 16, 32)
 
-# Source: PaddleClas (KaimingNormal over the stored weight, that is fan_in), pplcnet.md §3; zero biases, BN at 1 and 0.
+# Source: PaddleClas (KaimingNormal over the stored weight, that is fan_in; zero biases, BN at 1 and 0);
+# docs/specification/pplcnet.md#initialization.
 KAIMING_FAN_IN: list[dict[str, Any]] = [
     dict(type='Kaiming', layer='Conv2d', mode='fan_in', nonlinearity='relu'),
     dict(type='Constant', layer=['_BatchNorm', 'GroupNorm'], val=1, bias=0),

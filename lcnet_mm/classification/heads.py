@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from ..backbones.base import KAIMING_FAN_IN, check_integer
 from ..backbones.layers import Config, ConvNormAct, build_activation
 
-# Source: PaddleClas (pplcnet.md §3): Paddle's defaults, normal with fan_in for convolutions and Xavier uniform for the
-# classifier. Not times the 0.8 that Paddle's dropout would need for the same first logits.
+# Source: PaddleClas (docs/specification/pplcnet.md#initialization): Paddle's defaults, normal with fan_in for
+# convolutions and Xavier uniform for the classifier. Not times the 0.8 that Paddle's dropout would need for the same
+# first logits.
 INIT: list[dict[str, Any]] = [*KAIMING_FAN_IN, dict(type='Xavier', layer='Linear', distribution='uniform')]
 
 

@@ -34,7 +34,8 @@ class UniformAspectRandomResizedCrop(BaseTransform):
 
     mmpretrain's ``RandomResizedCrop`` draws the logarithm of the aspect ratio, tries ten rectangles and falls back to
     the centre. Here the ratio itself is uniform, and the range of the area is capped at the largest rectangle of that
-    ratio inside the picture, so that the first one always fits (pplcnet.md §7).
+    ratio inside the picture, so that the first one always fits
+    (docs/specification/pplcnet.md#random-crop).
 
     Required keys: ``img``. Modified keys: ``img``, ``img_shape``.
 

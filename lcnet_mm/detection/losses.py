@@ -13,7 +13,8 @@ class ProbabilityVarifocalLoss(nn.Module):
     """Varifocal loss (https://arxiv.org/abs/2008.13367) on probabilities; mmdet's takes logits only.
 
     Positives are weighted by their target, negatives by ``alpha * p ** gamma``; the weights carry a gradient, as in the
-    original. Source: PaddleDetection's ``VarifocalLoss`` with ``use_sigmoid: False`` (picodet.md §4).
+    original. Source: PaddleDetection's ``VarifocalLoss`` with ``use_sigmoid: False``
+    (docs/specification/picodet.md#losses).
 
     Args:
         alpha: Weight of the negatives.

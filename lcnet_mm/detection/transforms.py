@@ -26,7 +26,8 @@ INTERPOLATIONS = (cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_AREA, cv2.INTER
 class PaddleDistort(BaseTransform):
     """Colour distortion in random order: brightness, contrast, saturation and hue, each with probability ``prob``.
 
-    It does what the original did, not what its names say (picodet.md §7): brightness adds U(0.5, 1.5) grey levels,
+    It does what the original did, not what its names say (docs/specification/picodet.md#distortion):
+    brightness adds U(0.5, 1.5) gray levels,
     contrast multiplies all channels by U(0.5, 1.5), saturation blends with the luma by U(0.5, 1.5), hue rotates by
     U(-18, 18) times pi, which is any hue. Nothing is clipped. All four are affine maps of a pixel's colour, so they are
     multiplied into one matrix that is applied once.
@@ -83,7 +84,8 @@ class PaddleRandomCrop(BaseTransform):
     The thresholds, and not cropping at all, are tried in random order; the first that finds a crop within
     ``max_tries`` wins. mmdet's ``MinIoURandomCrop`` wants *every* box over the threshold and draws both sides on their
     own; here one box is enough, and the sides come from a scale and an aspect ratio. Boxes whose centre lies outside
-    are dropped, the others clipped. Source: ``RandomCrop`` of PaddleDetection (picodet.md §7).
+    are dropped, the others clipped. Source: ``RandomCrop`` of PaddleDetection
+    (docs/specification/picodet.md#data-pipeline).
 
     Required keys: ``img``, ``gt_bboxes``, ``gt_bboxes_labels``, optionally ``gt_ignore_flags``. Modified keys: these
     and ``img_shape``.
@@ -182,7 +184,7 @@ def resize_collate(batch: Sequence[dict[str, Any]], sizes: Sequence[int]) -> dic
 
     mmdet's ``BatchSyncRandomResize`` draws one size for all ranks every ten iterations and resizes bilinearly on the
     training device; the original draws a size and one of five OpenCV kernels for every batch of every rank, in the
-    loader. Source: ``BatchRandomResize`` (picodet.md §7). Use it as
+    loader. Source: ``BatchRandomResize`` (docs/specification/picodet.md#data-pipeline). Use it as
     ``collate_fn=dict(type='resize_collate', sizes=[256, 288, 320, 352, 384])`` of a dataloader.
 
     Args:

@@ -13,8 +13,9 @@ from torch import Tensor
 class RampedEMA(ExponentialMovingAverage):
     """EMA whose decay starts at 0.1 and rises as ``min(1 - momentum, (1 + n) / (10 + n))`` with the n-th update.
 
-    Source: ``ppdet/optimizer/ema.py`` with ``ema_decay_type: threshold`` (picodet.md §8). The original starts from
-    zero and divides by ``1 - decay ** n`` when it is read; starting from a copy of the model gives the same.
+    Source: ``ppdet/optimizer/ema.py`` with ``ema_decay_type: threshold`` (docs/specification/picodet.md#ema). The
+    original starts from zero and divides by ``1 - decay ** n`` when it is read; starting from a copy of the model gives
+    the same.
     """
 
     def avg_func(self, averaged_param: Tensor, source_param: Tensor, steps: int) -> None:
@@ -26,7 +27,7 @@ class CyclicEMAHook(EMAHook):
     """EMA hook that forgets the average every ``cycle_epochs`` epochs and starts again from the model.
 
     The epoch that ends a cycle is still evaluated and saved with its average. Source: ``cycle_epoch`` of
-    PaddleDetection up to 2.3, with which the paper-era models were trained (picodet.md §8).
+    PaddleDetection up to 2.3, with which the paper-era models were trained (docs/specification/picodet.md#ema).
 
     Args:
         cycle_epochs: Length of a cycle in epochs.

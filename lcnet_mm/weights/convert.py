@@ -11,17 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.registry import MODELS
 from torch import Tensor
 
 from ..backbones import PPLCNet
 from ..utils.config import load_config
 from ..utils.errors import UserError
 from ..utils.files import sha256
+from ..utils.models import build_model
 from .names import UnknownKeyError, rename_paddle_key
 from .reading import read_tensors
 
-# PaddleClas's dropout scales at inference, PyTorch's in training: the linear layer absorbs the factor (pplcnet.md §3).
+# PaddleClas's dropout scales at inference, PyTorch's in training: the linear layer absorbs the factor
+# (docs/specification/pplcnet.md#dropout).
 PADDLE_DROPOUT_KEEP = 0.8
 PUBLISHED_WIDTHS = (0.25, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5)
 
@@ -206,7 +207,7 @@ def adapt(name: str, value: Tensor, kind: str) -> Tensor:
 def fit_to_config(state: dict[str, Tensor], result: Conversion, src: str | Path, config: str | Path) -> None:
     """Insist that the tensors fill the config's model, drop a classifier that it has not, and run it once."""
     cfg = load_config(config)
-    model = MODELS.build(cfg.model).eval()
+    model = build_model(cfg).eval()
     wanted = model.state_dict()
     has_classifier = any(key.startswith('head.') for key in wanted)
     if not has_classifier:

@@ -51,7 +51,8 @@ _PIECES = [
     (r'\._mean$', '.running_mean'),
     (r'\._variance$', '.running_var'),
 ]
-# Leftovers of a base class, a constant, and second names of the same predictors (picodet.md §10).
+# Leftovers of a base class, a constant, and second names of the same predictors
+# (docs/specification/picodet.md#checkpoint-keys).
 _SKIPPED = re.compile(
     r'head\.(p\d_feat\.scale_reg|distribution_project\.project|head_(cls|reg)_list\.\d\.\w+)|StructuredToParameterName@@'
 )

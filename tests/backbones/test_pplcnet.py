@@ -8,7 +8,8 @@ from golden import load_case, load_image, relative_error, to_torch_names
 
 from lcnet_mm import PPLCNet
 
-# pplcnet.md §2: trainable parameters without the classifier, and the widths of blocks2 … blocks6.
+# Trainable parameters without the classifier (docs/specification/pplcnet.md#sizes), and the widths of blocks2 …
+# blocks6 (docs/specification/pplcnet.md#widths).
 BODIES = {
     0.25: (76_344, (8, 16, 32, 64, 128)),
     0.35: (136_810, (16, 24, 48, 88, 176)),
@@ -19,7 +20,7 @@ BODIES = {
     2.0: (3_929_792, (64, 128, 256, 512, 1024)),
     2.5: (6_098_160, (80, 160, 320, 640, 1280)),
 }
-# pplcnet.md §4: trainable parameters of the 0.5x classifier by the paper's ablation.
+# Trainable parameters of the 0.5x classifier by the paper's ablation (docs/specification/pplcnet.md#ablations).
 ABLATIONS = [
     (dict(se_blocks='1100000000000'), 1_838_326),
     (dict(se_blocks='0000001100000'), 1_854_840),
@@ -32,7 +33,8 @@ ABLATIONS = [
     (dict(se_blocks='0000000000000'), 1_838_136),
     (dict(large_kernel_blocks='0000000000000'), 1_863_192),
 ]
-# pplcnet.md §4: without the last 1x1 convolution the linear layer reads the 256 pooled features.
+# Without the last 1x1 convolution the linear layer reads the 256 pooled features
+# (docs/specification/pplcnet.md#ablations).
 WITHOUT_LAST_CONV_05 = 527_896
 # The 1x1 convolution from 256 to 1280 without bias, and the linear layer to 1000 classes.
 CLASSIFIER_05 = 256 * 1280 + 1280 * 1000 + 1000
@@ -87,7 +89,8 @@ def test_logits_equal_the_original_classifier(name):
     with torch.no_grad():
         pooled = model(load_image(case))[0].mean((2, 3), keepdim=True)
         hidden = F.hardswish(F.conv2d(pooled, last_conv)).flatten(1)
-        # Paddle's dropout scales at inference (pplcnet.md §3), and its linear weight is (in, out).
+        # Paddle's dropout scales at inference, and its linear weight is (in, out)
+        # (docs/specification/pplcnet.md#dropout).
         logits = F.linear(0.8 * hidden, weight.T, bias)
     assert relative_error(logits, outputs['logits']) < 1e-4
 

@@ -13,8 +13,8 @@ from lcnet_mm.latency.complexity import measure
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'imagenet'
 
-# pplcnet.md §2: trainable parameters, multiply-adds in millions, FLOPs in millions as published, and as the paper
-# rounds them.
+# Trainable parameters, multiply-adds in millions, FLOPs in millions as published, and as the paper rounds them
+# (docs/specification/pplcnet.md#sizes).
 WIDTHS = {
     '0.25': (1_521_184, 16.773, 18.25, 18),
     '0.35': (1_643_090, 27.358, 29.46, 29),
@@ -25,7 +25,7 @@ WIDTHS = {
     '2': (6_521_512, 580.195, None, 590),
     '2.5': (9_017_560, 893.720, 906.49, 906),
 }
-# pplcnet.md §4: trainable parameters and multiply-adds in millions.
+# Trainable parameters and multiply-adds in millions (docs/specification/pplcnet.md#ablations).
 ABLATIONS = {
     'se-1100000000000': (1_838_326, 44.690),
     'se-0000001100000': (1_854_840, 44.706),
@@ -54,7 +54,7 @@ RIVALS = {
 
 def build(name):
     torch.manual_seed(0)
-    return MODELS.build(load_config(CONFIGS / f'{name}_in1k.py').model).eval()
+    return build_model(load_config(CONFIGS / f'{name}_in1k.py')).eval()
 
 
 def bn_statistics(model):

@@ -20,7 +20,7 @@ def make_points(height: int, width: int) -> Points:
 
 
 def assign_one_image(points: Points, boxes: np.ndarray, topk: int = 9, cell_scale: float = 5) -> np.ndarray:
-    """The written-out reference: box by box, point by point, as picodet.md §4.4 says."""
+    """The written-out reference: box by box, point by point (docs/specification/picodet.md#atss-generation-0)."""
     centers, strides = points.centers.numpy().astype(np.float64), points.strides.numpy()[:, 0]
     best = np.full(len(centers), -1.0)
     assigned = np.full(len(centers), -1)

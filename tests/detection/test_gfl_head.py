@@ -62,7 +62,7 @@ def test_boxes_are_expectations_around_the_middle_of_the_cells():
 
 
 def reference_losses(head, cls_logits, reg_logits, instances) -> dict[str, float]:
-    """The three losses written out point by point in NumPy, as picodet.md §4 (gen 0) says."""
+    """The three losses written out point by point in NumPy (docs/specification/picodet.md#losses, generation 0)."""
     from test_batch_atss_assigner import assign_one_image
 
     points = head.get_points(cls_logits)

@@ -142,7 +142,7 @@ def test_suites_build(name, tmp_path):
             assert network.module(torch.zeros(network.input_shape)) is not None
 
 
-# Parameters that pplcnet.md §2 and §4 give for the original.
+# Parameters of the original (docs/specification/pplcnet.md#sizes, docs/specification/pplcnet.md#ablations).
 ABLATIONS = {
     'PP-LCNet-0.5x': 1_879_576, 'SE 1100000000000': 1_838_326, 'SE 0000001100000': 1_854_840,
     'SE 1111111111111': 1_926_886, '5x5 1111111111111': 1_883_032, '5x5 1111111000000': 1_868_696,
@@ -243,4 +243,4 @@ def test_backbones_are_networks(tmp_path):
     (tmp_path / 'bare.py').write_text("custom_imports = dict(imports=['lcnet_mm'])\nmodel = dict(type='PPLCNet')\n")
     (network,) = load_networks([str(tmp_path / 'bare.py')], tmp_path, (64, 96))
     assert network.input_shape == (1, 3, 64, 96)
-    assert len(MODELS.build(load_config(tmp_path / 'bare.py').model)(torch.zeros(1, 3, 64, 96))) == 4
+    assert len(build_model(load_config(tmp_path / 'bare.py'))(torch.zeros(1, 3, 64, 96))) == 4

@@ -7,7 +7,7 @@ from torch import nn
 from lcnet_mm import PPLCNet
 from lcnet_mm.latency.complexity import measure
 
-# pplcnet.md §2 at 224x224: MACs in millions, the published FLOPs in millions.
+# MACs in millions and the published FLOPs in millions at 224x224 (docs/specification/pplcnet.md#sizes).
 CLASSIFIERS = {
     0.25: (16.773, 18.25),
     0.35: (27.358, 29.46),
@@ -20,7 +20,8 @@ CLASSIFIERS = {
 }
 
 
-# pplcnet.md §1: kernel, channels in and out at width 1.0, stride; the last two blocks have an SE.
+# Kernel, channels in and out at width 1.0, stride; the last two blocks have an SE
+# (docs/specification/pplcnet.md#architecture).
 BLOCKS = [
     (3, 16, 32, 1),
     (3, 32, 64, 2), (3, 64, 64, 1),
@@ -28,7 +29,7 @@ BLOCKS = [
     (3, 128, 256, 2), *[(5, 256, 256, 1)] * 5,
     (5, 256, 512, 2), (5, 512, 512, 1),
 ]  # fmt: skip
-# pplcnet.md §4: MACs of the 0.5x classifier in millions.
+# MACs of the 0.5x classifier in millions (docs/specification/pplcnet.md#ablations).
 ABLATIONS = [
     (dict(se_blocks='1100000000000'), 44.690),
     (dict(se_blocks='0000001100000'), 44.706),

@@ -27,10 +27,11 @@ def test_second_generation_detector(tmp_path, config):
     source = write_pdparams(tmp_path / 'xs.pdparams', state)
     result = convert_weights(source, tmp_path / 'xs.pth', config)
     assert 'generation 2' in result.kind and result.widen_factor == 0.35
-    # Four scales of a base class, the constant of the integral, and 16 second names of predictors (picodet.md §10).
+    # Four scales of a base class, the constant of the integral, and 16 second names of predictors
+    # (docs/specification/picodet.md#checkpoint-keys).
     assert len(result.skipped) == 5 + 16 and len(result.used) == len(state) - 21 == 442
     checkpoint = torch.load(tmp_path / 'xs.pth', weights_only=True)
-    model = MODELS.build(load_config(config).model).eval()
+    model = build_model(load_config(config)).eval()
     assert not model.load_state_dict(checkpoint['state_dict'], strict=False).unexpected_keys
     with torch.no_grad():
         scores, boxes = model.bbox_head.get_scores_and_boxes(model.extract_feat(load_image(case)))
@@ -79,7 +80,7 @@ def test_converted_classifier_initialises_a_detector(tmp_path):
     convert_weights(write_pdparams(tmp_path / 'a.pdparams', state), tmp_path / 'a.pth')
     cfg = load_config('configs/picodet_like/lcnet_0.5x_coco.py')
     cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'a.pth'), prefix='backbone.')
-    model = MODELS.build(cfg.model)
+    model = build_model(cfg)
     model.init_weights()
     for key in ('conv1.conv.weight', 'blocks6.1.se.conv2.bias', 'blocks5.5.pw_conv.bn.weight'):
         assert torch.equal(model.backbone.state_dict()[key], state[key])

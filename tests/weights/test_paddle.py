@@ -10,7 +10,7 @@ from lcnet_mm.weights.convert import convert_weights
 
 paddle = pytest.importorskip('paddle', reason='paddlepaddle is not installed')
 
-# pplcnet.md §1: kernel, channels in and out at width 1.0, stride, SE.
+# Kernel, channels in and out at width 1.0, stride, SE (docs/specification/pplcnet.md#architecture).
 STAGES = {
     'blocks2': [(3, 16, 32, 1, False)],
     'blocks3': [(3, 32, 64, 2, False), (3, 64, 64, 1, False)],

@@ -1,4 +1,4 @@
-# COCO as PicoDet's readers feed it, 416x416 (picodet.md §7).
+# COCO as PicoDet's readers feed it, 416x416 (docs/specification/picodet.md#data-pipeline).
 _base_ = './coco_picodet_320.py'
 
 test_size = (416, 416)

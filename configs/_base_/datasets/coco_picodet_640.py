@@ -1,4 +1,4 @@
-# COCO as PicoDet's readers feed it, 640x640 (picodet.md §7).
+# COCO as PicoDet's readers feed it, 640x640 (docs/specification/picodet.md#data-pipeline).
 _base_ = './coco_picodet_320.py'
 
 test_size = (640, 640)

@@ -1,4 +1,5 @@
-# ImageNet-1k as PaddleClas' PP-LCNet configs feed it, 224x224 (pplcnet.md §7). Expected under data/imagenet:
+# ImageNet-1k as PaddleClas's PP-LCNet configs feed it, 224x224 (docs/specification/pplcnet.md#imagenet-recipe).
+# Expected under data/imagenet:
 # train/CLASS/*.JPEG, and either val/CLASS/*.JPEG, or val/*.JPEG with meta/val.txt ("NAME LABEL" per line).
 dataset_type = 'ImageNet'
 data_root = 'data/imagenet/'

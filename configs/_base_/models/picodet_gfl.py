@@ -1,5 +1,6 @@
 # The detector of the paper's table: PicoDet's first public generation. Source: PaddleDetection's picodet configurations
-# of August and September 2021, as in picodet.md §5. A config names the backbone and the neck's in_channels.
+# of August and September 2021 (docs/specification/picodet.md#paper-era).
+# A config names the backbone and the neck's in_channels.
 num_classes = 80
 neck_channels = 96
 

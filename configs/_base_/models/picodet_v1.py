@@ -1,5 +1,6 @@
-# PicoDet's first released generation (release 2.3). Source: PaddleDetection's configs/picodet/legacy_model, as in
-# picodet.md §2 and §4. A config names the backbone and the widths.
+# PicoDet's first released generation (release 2.3). Source: PaddleDetection's configs/picodet/legacy_model
+# (docs/specification/picodet.md#generation-1, docs/specification/picodet.md#losses).
+# A config names the backbone and the widths.
 num_classes = 80
 
 model = dict(

@@ -1,5 +1,6 @@
-# PicoDet's second generation (release 2.4). Source: PaddleDetection's configs/picodet/_base_/picodet_v2.yml, as in
-# picodet.md §1 and §4. A config names the widths.
+# PicoDet's second generation (release 2.4). Source: PaddleDetection's configs/picodet/_base_/picodet_v2.yml
+# (docs/specification/picodet.md#generation-2, docs/specification/picodet.md#losses).
+# A config names the widths.
 num_classes = 80
 
 model = dict(

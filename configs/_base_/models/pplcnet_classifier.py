@@ -1,4 +1,5 @@
-# The classifier of PaddleClas' pp_lcnet.py (pplcnet.md §1, §3). A config names the width and the head's in_channels.
+# The classifier of PaddleClas's pp_lcnet.py (docs/specification/pplcnet.md#architecture,
+# docs/specification/pplcnet.md#layers). A config names the width and the head's in_channels.
 num_classes = 1000
 
 model = dict(

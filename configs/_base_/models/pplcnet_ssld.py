@@ -1,5 +1,5 @@
-# SSLD of PaddleClas (pplcnet.md §8): a student without labels beside a frozen teacher. A config names the width of the
-# student and the in_channels of its head.
+# SSLD of PaddleClas (docs/specification/pplcnet.md#ssld): a student without labels beside a frozen teacher.
+# A config names the width of the student and the in_channels of its head.
 num_classes = 1000
 
 model = dict(

@@ -1,4 +1,5 @@
-# Source: PaddleDetection's configs/picodet/_base_/optimizer_300e.yml of 6 September 2021, as in picodet.md §5 and §8.
+# Source: PaddleDetection's configs/picodet/_base_/optimizer_300e.yml of 6 September 2021
+# (docs/specification/picodet.md#paper-era, docs/specification/picodet.md#ema).
 max_epochs = 300
 
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=10)

@@ -1,5 +1,5 @@
 # The second generation's schedule: the paper era's, with another rate and an average that never starts anew
-# (picodet.md §8).
+# (docs/specification/picodet.md#schedules, docs/specification/picodet.md#ema).
 _base_ = './picodet_300e.py'
 
 # The rule of all its configs: 0.00125 per picture of the total batch.

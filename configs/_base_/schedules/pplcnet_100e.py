@@ -1,4 +1,5 @@
-# Source: PaddleClas' PPLCNet_x2_5_dml.yaml and _udml.yaml: 100 epochs, 4 GPUs x 128 pictures (pplcnet.md §8).
+# Source: PaddleClas's PPLCNet_x2_5_dml.yaml and _udml.yaml: 100 epochs, 4 GPUs x 128 images
+# (docs/specification/pplcnet.md#ssld-configs).
 max_epochs = 100
 warmup_epochs = 5
 

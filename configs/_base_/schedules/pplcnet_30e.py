@@ -1,4 +1,4 @@
-# The second stage of SSLD: 30 epochs for light nets (pplcnet.md §8).
+# The second stage of SSLD: 30 epochs for light networks (docs/specification/pplcnet.md#ssld-recipe).
 _base_ = './pplcnet_360e.py'
 
 max_epochs = 30

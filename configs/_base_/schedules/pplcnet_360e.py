@@ -1,4 +1,4 @@
-# Source: PaddleClas' configs/ImageNet/PPLCNet/PPLCNet_x1_0.yaml (pplcnet.md §7).
+# Source: PaddleClas's configs/ImageNet/PPLCNet/PPLCNet_x1_0.yaml (docs/specification/pplcnet.md#imagenet-recipe).
 max_epochs = 360
 warmup_epochs = 5
 

@@ -10,7 +10,8 @@ from torch import Tensor
 from ..structures import Assignment, GroundTruth, Points
 from .conflicts import resolve_among_all, resolve_among_claims
 
-# A point counts as inside a box when it is farther than this from every side, in pixels (picodet.md §4.1, §4.4).
+# A point counts as inside a box when it is farther than this from every side, in pixels
+# (docs/specification/picodet.md#atss-generation-0, docs/specification/picodet.md#atss-generation-2).
 INSIDE_MARGIN = 0.01
 STRICT_INSIDE_MARGIN = 1e-9
 
@@ -26,8 +27,9 @@ class BatchATSSAssigner:
 
     It never builds a points x boxes matrix per image: the boxes of all images stand in one list, so there is no padding
     and no loop; only the distances take ``(T, P)`` floats. The defaults are PaddleDetection's ``Gt2GFLTarget`` (2021);
-    ``strict=True`` is its ``ATSSAssigner`` of PicoDet's second generation (picodet.md §4.1, §4.4). mmdet's differs from
-    both: unbiased deviation with the first one's other rules.
+    ``strict=True`` is its ``ATSSAssigner`` of PicoDet's second generation
+    (docs/specification/picodet.md#atss-generation-0, docs/specification/picodet.md#atss-generation-2).
+    mmdet's differs from both: unbiased deviation with the first one's other rules.
 
     Args:
         topk: Candidates per box and level; a smaller level gives all its points.

@@ -11,7 +11,8 @@ from torch import Tensor
 from ..structures import GroundTruth, Points
 from .conflicts import resolve_among_claims
 
-# Added to the cost of points outside of a box or of the square around its centre (picodet.md §4.3).
+# Added to the cost of points outside of a box or of the square around its centre
+# (docs/specification/picodet.md#simota).
 OUTSIDE_COST = 1e8
 
 
@@ -22,7 +23,7 @@ class BatchSimOTAAssigner:
     Candidates of a picture are the points inside any of its boxes or near any of their centres. Each box takes as many
     of them as the sum of its ten largest IoUs says, at least one, those of least cost; a point taken twice stays with
     the box of least cost. mmdet's ``SimOTAAssigner`` has ``-log(IoU)`` and a cross-entropy instead. Source:
-    PaddleDetection's ``simota_assigner.py`` (picodet.md §4.3).
+    PaddleDetection's ``simota_assigner.py`` (docs/specification/picodet.md#simota).
 
     Args:
         center_radius: Half the side of the square around a centre, in strides.

@@ -10,7 +10,8 @@ from torch import Tensor
 from ..structures import Assignment, GroundTruth, Points
 from .conflicts import resolve_among_all
 
-# A point counts as inside a box when it is farther than this from every side, in pixels (picodet.md §4.2).
+# A point counts as inside a box when it is farther than this from every side, in pixels
+# (docs/specification/picodet.md#task-aligned).
 INSIDE_MARGIN = 1e-9
 
 
@@ -24,7 +25,8 @@ class BatchTaskAlignedAssigner:
     box's best equals the largest IoU among its points.
 
     mmdet's ``TaskAlignedAssigner`` takes the top points first and asks whether they lie inside afterwards, and settles
-    conflicts among the claims only. Source: ``task_aligned_assigner.py`` of PaddleDetection (picodet.md §4.2).
+    conflicts among the claims only. Source: ``task_aligned_assigner.py`` of PaddleDetection
+    (docs/specification/picodet.md#task-aligned).
 
     Args:
         topk: Points per box.

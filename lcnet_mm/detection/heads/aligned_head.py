@@ -16,14 +16,15 @@ from ...backbones.layers import Config, ConvNormAct
 from ..structures import GroundTruth
 from .base import PicoDetBaseHead, Positives, flatten_levels
 
-# Inside the square root of the score, so that its gradient stays finite (picodet.md §1.3). Vanishes in float16.
+# Inside the square root of the score, so that its gradient stays finite
+# (docs/specification/picodet.md#aligned-head). Vanishes in float16.
 SCORE_EPS = 1e-9
 
 
 class ChannelGate(nn.Module):
     """A sigmoid gate per channel from the pooled features, and a 1x1 convolution behind it.
 
-    Source: ``PicoSE`` of PaddleDetection (picodet.md §1.2): no reduction, a true sigmoid.
+    Source: ``PicoSE`` of PaddleDetection (docs/specification/picodet.md#towers): no reduction, a true sigmoid.
 
     Args:
         channels: Channels of input and output.
@@ -46,7 +47,7 @@ class ChannelGate(nn.Module):
 class AlignBranch(nn.Sequential):
     """One logit per point that says how well class and box agree: a dense 5x5 convolution and a 1x1, each with norm.
 
-    Source: ``cls_align`` of PaddleDetection's ``PicoHeadV2`` (picodet.md §1.3).
+    Source: ``cls_align`` of PaddleDetection's ``PicoHeadV2`` (docs/specification/picodet.md#aligned-head).
 
     Args:
         channels: Channels of the input.
@@ -70,7 +71,8 @@ class PicoDetAlignedHead(PicoDetBaseHead):
     """PicoDet head of release 2.4: gated features, scores aligned with the boxes, ATSS first and then task alignment.
 
     The score is ``sqrt(sigmoid(class) * sigmoid(align))``; this probability is what training, assignment and NMS see.
-    Source: PaddleDetection's ``PicoHeadV2`` (picodet.md §1.2, §1.3, §4).
+    Source: PaddleDetection's ``PicoHeadV2`` (docs/specification/picodet.md#towers,
+    docs/specification/picodet.md#aligned-head, docs/specification/picodet.md#losses).
 
     Args:
         num_classes: Number of classes.
@@ -194,7 +196,8 @@ class PicoDetAlignedHead(PicoDetBaseHead):
             reg_logits: As :meth:`forward` returns them.
             batch_gt_instances: For each image ``bboxes`` ``(n, 4)`` xyxy in input pixels and ``labels`` ``(n,)``.
             batch_img_metas: Not used: points outside a smaller image of a padded batch are negatives like any other.
-            batch_gt_instances_ignore: Not used: the original drops crowd boxes (picodet.md §7).
+            batch_gt_instances_ignore: Not used: the original drops crowd boxes
+                (docs/specification/picodet.md#data-pipeline).
 
         Returns:
             ``loss_vfl``, ``loss_bbox`` and ``loss_dfl``, scalars.

@@ -16,10 +16,12 @@ from torch import Tensor, nn
 from ...backbones.layers import Config, DepthwiseSeparable
 from ..structures import GroundTruth, Points
 
-# Position of a point inside its cell, as a fraction of the stride; the same in all generations (picodet.md §0).
+# Position of a point inside its cell, as a fraction of the stride; the same in all generations
+# (docs/specification/picodet.md#common).
 CELL_OFFSET = 0.5
 
-# Targets of the distributions stay this far below reg_max, so that their right bin always exists (picodet.md §4).
+# Targets of the distributions stay this far below reg_max, so that their right bin always exists
+# (docs/specification/picodet.md#losses).
 DFL_MARGIN = 0.1
 
 
@@ -52,8 +54,8 @@ class Positives(NamedTuple):
 class PicoDetBaseHead(BaseDenseHead):
     """Base of the PicoDet heads: a depthwise tower per level and boxes as four distributions of distances.
 
-    Nothing is shared between the levels, and no scale is learned (picodet.md §0). A generation adds its predictors, its
-    scores and its losses.
+    Nothing is shared between the levels, and no scale is learned (docs/specification/picodet.md#common).
+    A generation adds its predictors, its scores and its losses.
 
     Args:
         num_classes: Number of classes.

@@ -23,7 +23,7 @@ class PicoDetGFLHead(PicoDetBaseHead):
     What differs from mmdet's ``GFLHead``: per-level depthwise 5x5 towers with BN instead of shared 3x3 ones with GN,
     1x1 predictors, points in the middle of their cells, no learnable scale, and an assignment and losses that run once
     over the whole batch instead of once per image and level. Source: PaddleDetection's ``pico_head.py`` before
-    18 October 2021 (picodet.md §4 and §5).
+    18 October 2021 (docs/specification/picodet.md#paper-era, docs/specification/picodet.md#losses).
 
     Args:
         num_classes: Number of classes.
@@ -128,7 +128,8 @@ class PicoDetGFLHead(PicoDetBaseHead):
             reg_logits: As :meth:`forward` returns them.
             batch_gt_instances: For each image ``bboxes`` ``(n, 4)`` xyxy in input pixels and ``labels`` ``(n,)``.
             batch_img_metas: Not used: points outside a smaller image of a padded batch are negatives like any other.
-            batch_gt_instances_ignore: Not used: the original drops crowd boxes (picodet.md §7).
+            batch_gt_instances_ignore: Not used: the original drops crowd boxes
+                (docs/specification/picodet.md#data-pipeline).
 
         Returns:
             ``loss_qfl``, ``loss_bbox`` and ``loss_dfl``, scalars.
@@ -146,7 +147,7 @@ class PicoDetGFLHead(PicoDetBaseHead):
         boxes = self.decode(reg_logit[at], positives.points)
         quality = bbox_overlaps(boxes.detach(), positives.targets, is_aligned=True)
 
-        # An image without positives counts as one (picodet.md §4, gen 0 and 1).
+        # An image without positives counts as one (docs/specification/picodet.md#positive-count).
         num_pos = (assigned >= 0).sum(1).clamp(min=1).sum().to(cls_logit)
         weights = cls_logit.detach()[at].amax(1).sigmoid()
         norm = reduce_mean(weights.sum()).clamp(min=1)

@@ -18,7 +18,8 @@ from .gfl_head import PicoDetGFLHead
 class PicoDetSimOTAHead(PicoDetGFLHead):
     """PicoDet head of release 2.3: as the GFL-style one, with four levels, SimOTA and the varifocal loss.
 
-    Source: PaddleDetection's ``pico_head.py`` (``PicoHead``) from 18 October 2021 (picodet.md §2.2, §4).
+    Source: PaddleDetection's ``pico_head.py`` (``PicoHead``) from 18 October 2021
+    (docs/specification/picodet.md#generation-1-models, docs/specification/picodet.md#losses).
 
     Args:
         num_classes: Number of classes.

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ...backbones.layers import Config, ConvNormAct, DepthwiseSeparable
 
 # KaimingUniform over fan_in in the original; its DepthSep blocks draw from the normal with the same deviation
-# (picodet.md §3), a difference that batch norm makes small.
+# (docs/specification/picodet.md#initialization), a difference that batch norm makes small.
 INIT: list[dict] = [
     dict(type='Kaiming', layer='Conv2d', mode='fan_in', nonlinearity='relu', distribution='uniform'),
     dict(type='Constant', layer=['_BatchNorm', 'GroupNorm'], val=1, bias=0),
@@ -23,7 +23,8 @@ INIT: list[dict] = [
 class CSPLayer(nn.Module):
     """Cross-stage partial layer without a residual: half of the channels pass a bottleneck, half pass by.
 
-    Source: PaddleDetection's ``CSPLayer`` as its CSP-PAN uses it, with one depthwise block (picodet.md §2.1).
+    Source: PaddleDetection's ``CSPLayer`` as its CSP-PAN uses it, with one depthwise block
+    (docs/specification/picodet.md#csppan).
 
     Args:
         in_channels: Channels of the input.
@@ -58,7 +59,7 @@ class FourLevelPAN(BaseModule):
 
     Laterals by 1x1 convolutions, a nearest-neighbour way down, a strided depthwise way up; the fourth level is the sum
     of two strided blocks, one on the coarsest lateral and one on the third output. Source: PaddleDetection's
-    ``lc_pan.py`` and ``csp_pan.py`` (picodet.md §1.1, §2.1).
+    ``lc_pan.py`` and ``csp_pan.py`` (docs/specification/picodet.md#lcpan, docs/specification/picodet.md#csppan).
 
     Args:
         in_channels: Channels of the inputs, finest level first.

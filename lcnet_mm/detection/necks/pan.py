@@ -15,7 +15,8 @@ class PAN(BaseModule):
     """Path aggregation by additions alone: 1x1 laterals, then a bilinear way down and a bilinear way up.
 
     Its only parameters are the laterals, which have a bias and neither norm nor activation. Source: PaddleDetection's
-    ``necks/pan.py`` of summer 2021 (picodet.md §5), the neck of the PP-LCNet paper's detection table.
+    ``necks/pan.py`` of summer 2021 (docs/specification/picodet.md#paper-era), the neck of the PP-LCNet paper's
+    detection table.
 
     Args:
         in_channels: Channels of the inputs, finest level first.
