@@ -15,11 +15,12 @@ assert VERSION is not None
 class BuildWithConfigs(build_py):
     """Put the configs, the tools and the model index into the package, where mmengine and mim look for them.
 
-    They make ``_base_ = 'lcnet_mm::picodet_like/picodet_s_320_coco.py'`` work from another project with the commands and
-    with ``load_config`` of this package.
+    They make ``_base_ = 'lcnet_mm::picodet_like/picodet_s_320_coco.py'`` work from another project, with the commands
+    and with ``load_config`` of this package.
     """
 
     def run(self) -> None:
+        """Build, and add the configs, the tools and the model index."""
         super().run()
         package = ROOT / 'lcnet_mm' if self.editable_mode else Path(self.build_lib) / 'lcnet_mm'
         target = package / '.mim'

@@ -25,7 +25,7 @@ def no_default_scope():
 
 @pytest.fixture(scope='session')
 def digits(tmp_path_factory) -> Path:
-    """A tiny digits data set in COCO's layout: 12 training and 4 validation pictures."""
+    """A tiny digits data set in COCO's layout: 12 training and 4 validation images."""
     from lcnet_mm.demos import make_digits_dataset
 
     folder = tmp_path_factory.mktemp('data') / 'digits'
@@ -35,7 +35,7 @@ def digits(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope='session')
 def streets(tmp_path_factory) -> Path:
-    """Tiny street scenes in Cityscapes' layout with train ids: 6 training and 2 validation pictures."""
+    """Tiny street scenes in Cityscapes' layout with train ids: 6 training and 2 validation images."""
     from lcnet_mm.data import prepare_cityscapes
     from lcnet_mm.demos import make_streets_dataset
 

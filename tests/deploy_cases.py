@@ -116,14 +116,14 @@ def save_random(cfg: Config, path: Path) -> Path:
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 1.5)
         elif isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
-            # Larger than the initialisation, so that the outputs depend on the picture.
+            # Larger than the initialisation, so that the outputs depend on the image.
             module.weight.data.normal_(0, (1.6 / module.weight[0].numel()) ** 0.5)
     torch.save(dict(state_dict=model.state_dict(), meta={}), path)
     return path
 
 
-def save_picture(path: Path, height: int = 70, width: int = 110) -> Path:
-    """Save a smooth random picture."""
+def save_image(path: Path, height: int = 70, width: int = 110) -> Path:
+    """Save a smooth random image."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 255, (7, 11, 3), dtype=np.uint8)
     cv2.imwrite(str(path), cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC))
@@ -137,5 +137,5 @@ def export(deploy_name: str | Path, cfg: Config, folder: Path, size: tuple[int, 
         deploy_cfg.onnx_config.input_shape = list(size)
     init_default_scope(cfg.default_scope)
     checkpoint = save_random(cfg, folder / 'random.pth')
-    picture = save_picture(folder / 'picture.png')
-    return deploy(deploy_cfg, cfg, 'test.py', checkpoint, picture, folder / 'export')
+    image = save_image(folder / 'image.png')
+    return deploy(deploy_cfg, cfg, 'test.py', checkpoint, image, folder / 'export')

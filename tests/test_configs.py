@@ -7,12 +7,13 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import DATASETS, FUNCTIONS, HOOKS, MODELS, PARAM_SCHEDULERS
+from mmengine.registry import DATASETS, FUNCTIONS, HOOKS, PARAM_SCHEDULERS
 from mmengine.visualization import Visualizer
 
 from lcnet_mm.apis import load_config
 from lcnet_mm.data.checks import innermost_datasets
 from lcnet_mm.latency.complexity import measure
+from lcnet_mm.utils.models import build_model
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 # Deploy configs hold no model; tests/deploy has their tests.
@@ -160,7 +161,7 @@ def test_segmentation_recipe_is_the_originals():
         assert cfg.sync_bn == 'torch'
 
 
-# Epochs, pictures of 4 GPUs, rate for them, and weight decay in PaddleClas' configs/ImageNet.
+# Epochs, images of 4 GPUs, rate for them, and weight decay in PaddleClas' configs/ImageNet.
 CLASSIFIERS = {
     **{f'pplcnet_{width}x': (360, 2048, 0.8, 3e-5) for width in ('0.25', '0.35', '0.5', '0.75', '1')},
     **{f'pplcnet_{width}x': (360, 2048, 0.8, 4e-5) for width in ('1.5', '2', '2.5')},
@@ -195,10 +196,10 @@ def rates(cfg, iterations):
 @pytest.mark.parametrize('name', CLASSIFIERS)
 def test_classifiers_have_the_originals_recipe(name):
     cfg = load_config(CONFIGS / 'imagenet' / f'{name}_in1k.py')
-    epochs, pictures, rate, decay = CLASSIFIERS[name]
+    epochs, images, rate, decay = CLASSIFIERS[name]
     assert cfg.train_cfg.max_epochs == epochs
     assert cfg.auto_scale_lr.enable and cfg.auto_scale_lr.base_batch_size == 4 * cfg.train_dataloader.batch_size
-    assert cfg.auto_scale_lr.base_batch_size == pictures and cfg.train_dataloader.drop_last is False
+    assert cfg.auto_scale_lr.base_batch_size == images and cfg.train_dataloader.drop_last is False
     optimizer = cfg.optim_wrapper.optimizer
     assert (optimizer.type, optimizer.lr, optimizer.momentum, optimizer.weight_decay) == ('SGD', rate, 0.9, decay)
     assert 'nesterov' not in optimizer and 'clip_grad' not in cfg.optim_wrapper
@@ -268,8 +269,8 @@ def values_of(value, key):
 def test_one_align_corners_and_no_sync_bn_in_a_segmentor(path):
     cfg = load_config(path)
     assert set(values_of(cfg.model.to_dict(), 'align_corners')) == {False}
-    assert {
-        module.align_corners for module in build_model(cfg).modules() if hasattr(module, 'align_corners')
-    } == {False}
+    assert {module.align_corners for module in build_model(cfg).modules() if hasattr(module, 'align_corners')} == {
+        False
+    }
     # Runner.wrap_model turns BN into SyncBN where there are several processes.
     assert 'SyncBN' not in cfg.pretty_text

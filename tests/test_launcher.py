@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from lcnet_launcher import BLOCK_TIME, SPIN_COUNT, WAITING, prepare_environment
 
 ROOT = Path(__file__).parents[1]

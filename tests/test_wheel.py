@@ -59,9 +59,9 @@ import sys
 sys.path.insert(0, {str(unpacked)!r})
 import lcnet_mm
 from lcnet_mm.apis import load_config
-from mmengine.registry import MODELS
+from lcnet_mm.utils.models import build_model
 print(lcnet_mm.__file__)
-model = MODELS.build(load_config('mine.py').model)
+model = build_model(load_config('mine.py'))
 print(model.bbox_head.num_classes, sum(p.numel() for p in model.backbone.parameters()))
 """
     output = run(sys.executable, '-c', code, cwd=tmp_path).splitlines()
@@ -133,9 +133,9 @@ except ImportError as error:
 DETECTION = """
 import torch
 from mmdet.testing import demo_mm_inputs
-from mmengine.registry import MODELS
+from lcnet_mm.utils.models import build_model
 from lcnet_mm.apis import load_config
-model = MODELS.build(load_config('lcnet_mm::picodet_like/picodet_xs_320_coco.py').model)
+model = build_model(load_config('lcnet_mm::picodet_like/picodet_xs_320_coco.py'))
 batch = demo_mm_inputs(2, (3, 128, 128), num_classes=80)
 losses = model.loss(**model.data_preprocessor(batch, True))
 model.parse_losses(losses)[0].backward()
@@ -143,25 +143,25 @@ print(sorted(losses))
 """
 SEGMENTATION = """
 import torch
-from mmengine.registry import MODELS
+from lcnet_mm.utils.models import build_model
 from lcnet_mm.apis import load_config
-model = MODELS.build(load_config('lcnet_mm::deeplabv3plus/lcnet_0.5x_cityscapes.py').model).eval()
+model = build_model(load_config('lcnet_mm::deeplabv3plus/lcnet_0.5x_cityscapes.py')).eval()
 print(tuple(model(torch.zeros(1, 3, 64, 128)).shape))
 """
 CLASSIFICATION = """
 import torch
-from mmengine.registry import MODELS
+from lcnet_mm.utils.models import build_model
 from lcnet_mm.apis import load_config
 import lcnet_mm.mining
-model = MODELS.build(load_config('lcnet_mm::imagenet/pplcnet_0.25x_in1k.py').model).eval()
+model = build_model(load_config('lcnet_mm::imagenet/pplcnet_0.25x_in1k.py')).eval()
 print(tuple(model(torch.zeros(1, 3, 64, 64)).shape))
 """
 DEPLOY = """
 import numpy, cv2, torch
-from mmengine.registry import MODELS
+from lcnet_mm.utils.models import build_model
 from lcnet_mm.apis import load_config
 cfg = load_config('lcnet_mm::imagenet/pplcnet_0.25x_in1k.py')
-torch.save(MODELS.build(cfg.model).state_dict(), 'w.pth')
+torch.save(build_model(cfg).state_dict(), 'w.pth')
 cv2.imwrite('image.png', numpy.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=numpy.uint8))
 """
 RUNTIME = """

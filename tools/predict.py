@@ -1,4 +1,4 @@
-"""Run a checkpoint on pictures."""
+"""Run a checkpoint on images."""
 
 from lcnet_launcher import run_tool
 

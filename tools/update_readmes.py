@@ -8,6 +8,7 @@ from lcnet_mm.weights.metafiles import update_readmes
 
 
 def main() -> None:
+    """Run the command."""
     argparse.ArgumentParser(
         description='Write the tables of the READMEs from configs/*/metafile.yml.',
         epilog='example: python tools/update_readmes.py',

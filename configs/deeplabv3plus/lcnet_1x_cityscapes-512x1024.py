@@ -1,5 +1,5 @@
-# For quick training: pictures at half the resolution, 1024x512, and a quarter of the iterations with four times the
-# pictures in each.
+# For quick training: images at half the resolution, 1024x512, and a quarter of the iterations with four times the
+# images in each.
 _base_ = './lcnet_1x_cityscapes.py'
 
 max_iters = 20000

@@ -37,7 +37,7 @@ val_evaluator = dict(ann_file=data_root + 'annotations/instances_val2017.json')
 test_evaluator = val_evaluator
 
 train_cfg = dict(max_epochs=max_epochs, val_interval=5)
-# From scratch on 1,000 pictures: a higher rate per picture than COCO's 0.4 for 512, kept high for longer because that
+# From scratch on 1,000 images: a higher rate per image than COCO's 0.4 for 512, kept high for longer because that
 # keeps the net from learning the training scans by heart, as does the larger decay; a shorter memory of the average.
 optim_wrapper = dict(optimizer=dict(lr=0.15, weight_decay=5e-4), clip_grad=dict(max_norm=35))
 auto_scale_lr = dict(base_batch_size=16)

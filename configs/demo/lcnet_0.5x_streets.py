@@ -21,7 +21,7 @@ test_pipeline = [
 ]
 model = dict(
     data_preprocessor=dict(size=crop_size),
-    # Half the strides of Cityscapes: the pictures have a quarter of its sides.
+    # Half the strides of Cityscapes: the images have a quarter of its sides.
     backbone=dict(output_stride=16),
     # (19 x share of the pixels) ** -1/4, so that poles and people are not left for the end of a long training.
     decode_head=dict(

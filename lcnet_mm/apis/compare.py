@@ -53,11 +53,11 @@ class Comparison:
         return rows
 
     def to_dict(self) -> dict[str, Any]:
-        """The comparison as JSON types."""
+        """Return the comparison as JSON types."""
         return dict(metric=self.metric, seeds=self.seeds, results=self.results, rows=self.rows())
 
     def format_table(self) -> str:
-        """The comparison as text."""
+        """Return the comparison as text."""
         rows = self.rows()
         width = max(len(row['name']) for row in rows)
         lines = [f'{self.metric}, {len(self.seeds)} seeds']
@@ -72,7 +72,7 @@ class Comparison:
 
 
 def spread(values: Sequence[float]) -> float:
-    """Standard deviation of a sample; 0 for a single value."""
+    """Return standard deviation of a sample; 0 for a single value."""
     return stdev(values) if len(values) > 1 else 0.0
 
 
@@ -88,7 +88,7 @@ def compare(
 
     Args:
         configs: Config files with different names.
-        seeds: Seeds of the initialisation and of the order of the pictures.
+        seeds: Seeds of the initialisation and of the order of the images.
         work_dir: Folder of all runs, ``NAME/seed_N``.
         metric: What of the evaluation is compared.
         options: Overrides of all configs.
@@ -119,7 +119,8 @@ def run(config: str | Path, seed: int, folder: Path, options: dict[str, Any]) ->
     """Train and evaluate a config with a seed, or read the metrics of a run that is complete."""
     done = folder / 'metrics.json'
     if done.is_file():
-        return json.loads(done.read_text())
+        result: dict[str, float] = json.loads(done.read_text())
+        return result
     # The figures of each run stand in its folder; on the screen there is the progress.
     options = {'log_level': 'WARNING', **options, 'randomness.seed': seed}
     train(load_config(config, options), work_dir=folder, resume='auto')

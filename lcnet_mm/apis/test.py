@@ -32,7 +32,7 @@ def test(
         checkpoint: The checkpoint; every tensor must fit.
         work_dir: Folder of the logs.
         out: Where to write all predictions, ``.pkl``.
-        show_dir: Folder, inside ``work_dir/TIMESTAMP``, for pictures with the predictions.
+        show_dir: Folder, inside ``work_dir/TIMESTAMP``, for images with the predictions.
         launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
         build_model: Makes a model to evaluate instead of the checkpoint, such as an exported one.
 

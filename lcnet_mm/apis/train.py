@@ -62,7 +62,8 @@ def build_runner(cfg: Config, splits: Sequence[str]) -> Runner:
     if cfg.get('visualizer'):
         cfg.visualizer.pop('name', None)
     with as_user_error('the config cannot be built', *BUILD_ERRORS):
-        return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+        runner: Runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)  # type: ignore[arg-type]
+        return runner
 
 
 def train(
@@ -106,13 +107,14 @@ def train(
         read_checkpoint(cfg.load_from)
     runner = build_runner(cfg, ('train', 'val'))
     with as_user_error('the training data cannot be loaded', *BUILD_ERRORS):
+        assert runner._train_loop is not None
         runner._train_loop = runner.build_train_loop(runner._train_loop)
     runner.train()
     return runner
 
 
 def newest_checkpoint(work_dir: str | Path) -> str | None:
-    """The checkpoint that ``work_dir/last_checkpoint`` names, or None before the first one was written.
+    """Return the checkpoint that ``work_dir/last_checkpoint`` names, or None before the first one was written.
 
     Raises:
         UserError: the file names a checkpoint that does not exist.

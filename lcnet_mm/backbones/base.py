@@ -62,7 +62,7 @@ def check_out_indices(out_indices: int | Sequence[int]) -> tuple[int, ...]:
 class StrideSchedule:
     """Hands out strides while the output stride allows it, and dilation from there on.
 
-    A stride that is given up dilates the layers behind it, not the layer itself: each kernel then meets the same pixels
+    A stride that is given up dilates the layers after it, not the layer itself: each kernel then meets the same pixels
     as with the stride.
 
     Args:
@@ -92,7 +92,7 @@ class StrideSchedule:
 class StagedBackbone(BaseModule):
     """A chain of five stages with strides 2, 4, 8, 16 and 32, any of which can be an output.
 
-    A subclass adds its modules in order through :meth:`add_stage`. Stages behind the last output are not built: they
+    A subclass adds its modules in order through :meth:`add_stage`. Stages after the last output are not built: they
     would only be parameters without a gradient.
 
     Args:
@@ -114,7 +114,7 @@ class StagedBackbone(BaseModule):
         frozen_stages: int,
         norm_eval: bool,
         with_cp: bool,
-        init_cfg: dict | list[dict] | None,
+        init_cfg: dict[str, Any] | list[dict[str, Any]] | None,
     ) -> None:
         super().__init__(init_cfg)
         self.out_indices = check_out_indices(out_indices)
@@ -126,6 +126,7 @@ class StagedBackbone(BaseModule):
 
     @property
     def out_channels(self) -> tuple[int, ...]:
+        """Channels of each output."""
         return tuple(info['num_chs'] for info in self.feature_info)
 
     @property
@@ -160,7 +161,8 @@ class StagedBackbone(BaseModule):
 
     def _run(self, module: nn.Module, x: Tensor) -> Tensor:
         if not (self.with_cp and self.training and x.requires_grad):
-            return module(x)
+            result: Tensor = module(x)
+            return result
         blocks = module if isinstance(module, nn.Sequential) else [module]
         for block in blocks:
             x = checkpoint(block, x, use_reentrant=False, context_fn=partial(recompute_contexts, block))
@@ -179,7 +181,7 @@ class StagedBackbone(BaseModule):
         return self
 
 
-def recompute_contexts(block: nn.Module) -> tuple[AbstractContextManager, AbstractContextManager]:
+def recompute_contexts(block: nn.Module) -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
     """Contexts for the forward pass and the recomputation of a checkpointed block."""
     return nullcontext(), frozen_statistics(block)
 

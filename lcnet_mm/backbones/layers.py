@@ -131,11 +131,13 @@ class SELayer(nn.Module):
         self.gate_scale = gate_slope * 6
 
     def forward(self, x: Tensor) -> Tensor:
+        """Run the block on ``(N, C, H, W)``."""
         gate = self.conv2(self.relu(self.conv1(F.adaptive_avg_pool2d(x, 1))))
         # nn.Hardsigmoid leaves as one operator in ONNX and OpenVINO; another slope costs one multiplication.
         if self.gate_scale != 1:
             gate = gate * self.gate_scale
-        return x * self.gate(gate)
+        result: Tensor = x * self.gate(gate)
+        return result
 
 
 class DepthwiseSeparable(nn.Module):
@@ -184,7 +186,9 @@ class DepthwiseSeparable(nn.Module):
         self.pw_conv = ConvNormAct(in_channels, out_channels, 1, norm_cfg=norm_cfg, act_cfg=act_cfg)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Run the block on ``(N, C, H, W)``."""
         x = self.dw_conv(x)
         if self.se is not None:
             x = self.se(x)
-        return self.pw_conv(x)
+        result: Tensor = self.pw_conv(x)
+        return result

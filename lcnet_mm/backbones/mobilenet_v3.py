@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mmengine.registry import MODELS
 from torch import Tensor, nn
@@ -128,12 +128,14 @@ class InvertedResidual(nn.Module):
         self.use_shortcut = block.stride == 1 and in_channels == self.out_channels
 
     def forward(self, x: Tensor) -> Tensor:
+        """Run the block on ``(N, C, H, W)``."""
         out = x if self.expand_conv is None else self.expand_conv(x)
         out = self.dw_conv(out)
         if self.se is not None:
             out = self.se(out)
         out = self.project_conv(out)
-        return x + out if self.use_shortcut else out
+        result: Tensor = x + out if self.use_shortcut else out
+        return result
 
 
 @MODELS.register_module()
@@ -146,7 +148,7 @@ class MobileNetV3(StagedBackbone):
     Args:
         arch: 'large' or 'small'.
         widen_factor: Width; the paper's baselines are 0.35, 0.5 and 0.75.
-        out_indices: Stages to return, 0 to 4 or negative, strictly increasing; an int means one. Stages behind the
+        out_indices: Stages to return, 0 to 4 or negative, strictly increasing; an int means one. Stages after the
             last one are not built.
         output_stride: 32, or 16 or 8 to trade the last strides for dilation.
         se_divisor: The SE's squeeze width is rounded to a multiple of this: 8 in torchvision, 1 (floor) in
@@ -182,7 +184,7 @@ class MobileNetV3(StagedBackbone):
         frozen_stages: int = -1,
         norm_eval: bool = False,
         with_cp: bool = False,
-        init_cfg: dict | list[dict] | None = KAIMING_FAN_IN,
+        init_cfg: dict[str, Any] | list[dict[str, Any]] | None = KAIMING_FAN_IN,
     ) -> None:
         super().__init__(out_indices, frozen_stages, norm_eval, with_cp, init_cfg)
         if not isinstance(arch, str) or arch not in BLOCKS:

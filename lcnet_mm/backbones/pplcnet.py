@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mmengine.registry import MODELS
 from torch import nn
@@ -60,7 +60,7 @@ class PPLCNet(StagedBackbone):
 
     Args:
         widen_factor: Width; the paper's are 0.25, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0 and 2.5.
-        out_indices: Stages to return, 0 to 4 or negative, strictly increasing; an int means one. Stages behind the
+        out_indices: Stages to return, 0 to 4 or negative, strictly increasing; an int means one. Stages after the
             last one are not built.
         act_cfg: mm config of the activation.
         se_blocks: For each of the 13 blocks, whether it has an SE ('1') or not ('0').
@@ -93,7 +93,7 @@ class PPLCNet(StagedBackbone):
         frozen_stages: int = -1,
         norm_eval: bool = False,
         with_cp: bool = False,
-        init_cfg: dict | list[dict] | None = KAIMING_FAN_IN,
+        init_cfg: dict[str, Any] | list[dict[str, Any]] | None = KAIMING_FAN_IN,
     ) -> None:
         super().__init__(out_indices, frozen_stages, norm_eval, with_cp, init_cfg)
         width = check_positive('widen_factor', widen_factor)

@@ -34,12 +34,13 @@ class NarrowShuffleNetV2(ShuffleNetV2):
     def __init__(self, widen_factor: float = 0.33, out_indices: Sequence[int] = (3,), **kwargs: Any) -> None:
         if widen_factor not in SHUFFLE_CHANNELS:
             raise ValueError(f'widen_factor must be one of {tuple(SHUFFLE_CHANNELS)}, got {widen_factor!r}')
-        super().__init__(widen_factor=0.5, out_indices=tuple(out_indices), **kwargs)
+        super().__init__(widen_factor=0.5, out_indices=tuple(out_indices), **kwargs)  # type: ignore[no-untyped-call]
         *stages, last = SHUFFLE_CHANNELS[widen_factor]
         # _make_layer goes on from here.
         self.in_channels = SHUFFLE_STEM
         layers: list[nn.Module] = [
-            self._make_layer(channels, blocks) for channels, blocks in zip(stages, self.stage_blocks, strict=True)
+            self._make_layer(channels, blocks)  # type: ignore[no-untyped-call]
+            for channels, blocks in zip(stages, self.stage_blocks, strict=True)
         ]
         cfgs = dict(conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg)
         self.layers = nn.ModuleList([*layers, ConvModule(stages[-1], last, 1, **cfgs)])
@@ -59,13 +60,13 @@ class PaddleMobileNetV2(MobileNetV2):
     """
 
     def __init__(self, widen_factor: float = 1.0, **kwargs: Any) -> None:
-        super().__init__(widen_factor=check_positive('widen_factor', widen_factor), **kwargs)
+        super().__init__(widen_factor=check_positive('widen_factor', widen_factor), **kwargs)  # type: ignore[no-untyped-call]
         cfgs = dict(conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg)
         # make_layer goes on from here.
         self.in_channels = stem = int(MOBILE_STEM * widen_factor)
         self.conv1 = ConvModule(3, stem, 3, stride=2, padding=1, **cfgs)
         for index, (ratio, channels, blocks, stride) in enumerate(self.arch_settings, 1):
-            layer = self.make_layer(int(channels * widen_factor), blocks, stride, ratio)
+            layer = self.make_layer(int(channels * widen_factor), blocks, stride, ratio)  # type: ignore[no-untyped-call]
             if ratio == 1:
                 layer.insert(0, ConvModule(stem, stem, 1, **cfgs))
             setattr(self, f'layer{index}', layer)

@@ -1,4 +1,4 @@
-"""Unlabelled pictures as a data set of mmpretrain."""
+"""Unlabelled images as a data set of mmpretrain."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from mmpretrain.registry import DATASETS
 from ..backbones.layers import Config
 from ..utils.errors import UserError
 from .lists import UNLABELLED, read_list, walk_folder
-from .reading import UnreadablePicture, load_picture
+from .reading import UnreadableImage, load_image
 
 
 @DATASETS.register_module()
 class ImageList(BaseDataset):
-    """Pictures of a text list or of folders, without labels unless the list has them; unreadable ones are skipped.
+    """Images of a text list or of folders, without labels unless the list has them; unreadable ones are skipped.
 
-    Instead of an unreadable picture another one is taken, always the same for the same index. Which are unreadable is
+    Instead of an unreadable image another one is taken, always the same for the same index. Which are unreadable is
     remembered in shared memory, so that the workers of a data loader know of each other's and none is tried twice;
     :class:`~lcnet_mm.classification.hooks.UnreadableImagesHook` reports them and merges those of several processes.
 
     A list of 5 million paths of 40 letters costs 0.5 GB, shared with the workers: mmengine's serialised form, but
-    filled line by line, without the list of dicts that mmengine builds first. Mixed with labelled pictures::
+    filled line by line, without the list of dicts that mmengine builds first. Mixed with labelled images::
 
         dict(type='ConcatDataset', ignore_keys='classes', datasets=[
             dict(type='ImageNet', …), dict(type='ImageList', …)])
@@ -38,14 +38,14 @@ class ImageList(BaseDataset):
     Args:
         ann_file: Text list with one path per line, relative to the folder ``data_root/data_prefix`` or absolute.
         data_root: Folder that ``ann_file`` and ``data_prefix`` are relative to.
-        data_prefix: Folder of the pictures.
-        folders: Without ``ann_file``: folders inside ``data_root/data_prefix`` whose pictures are taken, with all
+        data_prefix: Folder of the images.
+        folders: Without ``ann_file``: folders inside ``data_root/data_prefix`` whose images are taken, with all
             below them; by default that folder itself.
         with_label: Whether a class index follows each path of the list; otherwise ``gt_label`` is -1, which must not
             meet a loss that wants labels, nor mixup.
         pipeline: The transforms; all up to the one that gives ``img`` count as loading.
-        max_unreadable: Share of the list, 0 to 1; with more unreadable pictures than that the run stops.
-        test_mode: Refuses any unreadable picture, because a result on others would not be the result.
+        max_unreadable: Share of the list, 0 to 1; with more unreadable images than that the run stops.
+        test_mode: Refuses any unreadable image, because a result on others would not be the result.
         kwargs: ``metainfo``, ``classes``, ``indices``, ``lazy_init``, ``max_refetch`` of mmpretrain's ``BaseDataset``.
 
     Raises:
@@ -97,7 +97,7 @@ class ImageList(BaseDataset):
             self.get_subset_(chosen)
 
     def entries(self) -> Iterator[tuple[str, int]]:
-        """Yield the path and the label of each picture."""
+        """Yield the path and the label of each image."""
         folder = self.img_prefix
         if self.ann_file:
             classes = self.CLASSES
@@ -111,18 +111,19 @@ class ImageList(BaseDataset):
                     yield os.fsdecode(path), UNLABELLED
 
     def get_subset_(self, indices: Sequence[int] | int) -> None:
-        """Keep these pictures only."""
+        """Keep these images only."""
         super().get_subset_(indices)
         self.reset_unreadable()
 
     def get_subset(self, indices: Sequence[int] | int) -> ImageList:
-        """A data set of these pictures."""
+        """Return a data set of these images."""
         subset = super().get_subset(indices)
         subset.reset_unreadable()
-        return subset
+        result: ImageList = subset
+        return result
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ImageList:
-        """A copy, as mmengine makes of a data set inside a config; torch's copy of shared memory is not shared."""
+        """Copy the data set, as mmengine does with one inside a config; torch's copy of shared memory is not shared."""
         memo[id(self)] = copied = type(self).__new__(type(self))
         copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
         if self._fully_initialized:
@@ -130,7 +131,7 @@ class ImageList(BaseDataset):
         return copied
 
     def reset_unreadable(self) -> None:
-        """Take all pictures for readable again."""
+        """Take all images for readable again."""
         self.unreadable = torch.zeros(len(self), dtype=torch.bool).share_memory_()
 
     def __getitem__(self, idx: int) -> Any:
@@ -139,7 +140,7 @@ class ImageList(BaseDataset):
             data = self.prepare_data(candidate)
             if data is not None:
                 return data
-        raise UserError(f'{self.name}: no readable picture found in {self.max_refetch + 1} tries')
+        raise UserError(f'{self.name}: no readable image found in {self.max_refetch + 1} tries')
 
     def candidates(self, idx: int) -> Iterator[int]:
         """Yield an index and then those that stand in for it, which depend on nothing else."""
@@ -147,15 +148,15 @@ class ImageList(BaseDataset):
         yield from map(int, np.random.default_rng(idx).integers(len(self), size=(self.max_refetch,)))
 
     def prepare_data(self, idx: int) -> Any:
-        """What the pipeline makes of a picture; None if it cannot be read or a transform gives None."""
+        """Return what the pipeline makes of an image; None if it cannot be read or a transform gives None."""
         if self.unreadable[idx]:
             return None
         info = self.get_data_info(idx)
         try:
-            data, transforms = load_picture(self.pipeline.transforms, info)
-        except UnreadablePicture as error:
+            data, transforms = load_image(self.pipeline.transforms, info)
+        except UnreadableImage as error:
             if self.test_mode:
-                raise UserError(f'{info["img_path"]} cannot be read ({error}); a test needs every picture') from error
+                raise UserError(f'{info["img_path"]} cannot be read ({error}); a test needs every image') from error
             self.unreadable[idx] = True
             self.check_unreadable(f' (the last one: {info["img_path"]}: {error})')
             return None
@@ -166,10 +167,10 @@ class ImageList(BaseDataset):
         return data
 
     def check_unreadable(self, detail: str = '') -> None:
-        """Stop if too many pictures were found to be unreadable.
+        """Stop if too many images were found to be unreadable.
 
         Args:
-            detail: Text behind the message.
+            detail: Text after the message.
 
         Raises:
             UserError: they are more than ``max_unreadable`` of the list.
@@ -177,18 +178,18 @@ class ImageList(BaseDataset):
         count = self.num_unreadable
         if count > self.max_unreadable * len(self):
             raise UserError(
-                f'{self.name}: {count} of {len(self)} pictures ({count / len(self):.2%}) cannot be read, and '
+                f'{self.name}: {count} of {len(self)} images ({count / len(self):.2%}) cannot be read, and '
                 f'max_unreadable={self.max_unreadable} allows {self.max_unreadable:.2%}; first: '
                 f'{", ".join(self.unreadable_paths(3))}{detail}'
             )
 
     @property
     def num_unreadable(self) -> int:
-        """Pictures that were found to be unreadable up to now, by any worker."""
+        """Images that were found to be unreadable up to now, by any worker."""
         return int(self.unreadable.sum())
 
     def unreadable_paths(self, limit: int) -> list[str]:
-        """The first unreadable pictures in the order of the list."""
+        """Return the first unreadable images in the order of the list."""
         return [self.get_data_info(idx)['img_path'] for idx in self.unreadable.nonzero().flatten()[:limit].tolist()]
 
     @property
@@ -198,15 +199,15 @@ class ImageList(BaseDataset):
 
 
 def slice_of(count: int) -> slice:
-    """The first pictures, or where it is negative the last ones, as mmengine's ``indices`` means an int."""
+    """Return the first images, or where it is negative the last ones, as mmengine's ``indices`` means an int."""
     return slice(count) if count >= 0 else slice(count, None)
 
 
 def serialize(entries: Iterable[tuple[str, int]]) -> tuple[np.ndarray, np.ndarray]:
-    """mmengine's form of a data list, as ``BaseDataset`` reads it, without a list of dicts on the way.
+    """Mmengine's form of a data list, as ``BaseDataset`` reads it, without a list of dicts on the way.
 
     Returns:
-        Pickled dicts one behind the other, uint8, and where each of them ends ``(N,)`` int64.
+        Pickled dicts one after the other, uint8, and where each of them ends ``(N,)`` int64.
     """
     data, ends = bytearray(), array('q')
     for path, label in entries:

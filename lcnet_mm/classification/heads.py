@@ -59,7 +59,7 @@ class LastConvClsHead(ClsHead):
         last_conv_channels: int | None = 1280,
         act_cfg: Config = dict(type='HSwish'),
         dropout: float = 0.2,
-        init_cfg: dict | list[dict] | None = INIT,
+        init_cfg: Any = INIT,
         **kwargs: Any,
     ) -> None:
         super().__init__(init_cfg=init_cfg, **kwargs)
@@ -79,17 +79,19 @@ class LastConvClsHead(ClsHead):
         self.fc = nn.Linear(channels, self.num_classes)
 
     def pre_logits(self, feats: tuple[Tensor, ...]) -> Tensor:
-        """The feature vector ``(N, channels)`` before the classifier."""
-        return self.dropout(self.act(self.last_conv(self.pool(feats[-1])))).flatten(1)
+        """Return the feature vector ``(N, channels)`` before the classifier."""
+        result: Tensor = self.dropout(self.act(self.last_conv(self.pool(feats[-1])))).flatten(1)
+        return result
 
     def forward(self, feats: tuple[Tensor, ...]) -> Tensor:
         """Logits ``(N, num_classes)`` of the last feature."""
-        return self.fc(self.pre_logits(feats))
+        result: Tensor = self.fc(self.pre_logits(feats))
+        return result
 
 
 @MODELS.register_module()
 class MobileNetV3Head(LastConvClsHead):
-    """PP-LCNet's head behind a 1x1 convolution with norm and activation at the last resolution.
+    """PP-LCNet's head after a 1x1 convolution with norm and activation at the last resolution.
 
     Source: PaddleClas ``mobilenet_v3.py`` (``last_second_conv``). This package's MobileNetV3 ends before it.
 
@@ -122,5 +124,5 @@ class MobileNetV3Head(LastConvClsHead):
         )
 
     def pre_logits(self, feats: tuple[Tensor, ...]) -> Tensor:
-        """The feature vector ``(N, channels)`` before the classifier."""
+        """Return the feature vector ``(N, channels)`` before the classifier."""
         return super().pre_logits((self.expand_conv(feats[-1]),))

@@ -12,13 +12,13 @@ from mmengine.runner import Runner
 
 from .datasets import ImageList
 
-# Pictures that are named at the end.
+# Images that are named at the end.
 NAMED = 10
 
 
 @HOOKS.register_module()
 class UnreadableImagesHook(Hook):
-    """Report the pictures that the :class:`ImageList` data sets of the training skipped.
+    """Report the images that the :class:`ImageList` data sets of the training skipped.
 
     A line after each epoch in which the number grew, and the first names after training. With several processes each
     reads a part of the list; what they found is put together after each epoch, and held against ``max_unreadable``.
@@ -28,24 +28,26 @@ class UnreadableImagesHook(Hook):
         self.reported: dict[int, int] = {}
 
     def after_train_epoch(self, runner: Runner) -> None:
+        """Report the unreadable images of the epoch."""
         for number, images in enumerate(image_lists(runner.train_dataloader.dataset)):
             merge_processes(images)
             count = images.num_unreadable
             if count != self.reported.get(number, 0):
                 self.reported[number] = count
-                runner.logger.warning(f'{images.name}: {count} of {len(images)} pictures are unreadable and skipped')
+                runner.logger.warning(f'{images.name}: {count} of {len(images)} images are unreadable and skipped')
             images.check_unreadable()
 
     def after_train(self, runner: Runner) -> None:
+        """Report the unreadable images of the whole training."""
         for images in image_lists(runner.train_dataloader.dataset):
             count = images.num_unreadable
             if count:
                 names = ', '.join(images.unreadable_paths(NAMED)) + (', …' if count > NAMED else '')
                 runner.logger.warning(
-                    f'{images.name}: {count} of {len(images)} pictures were unreadable and skipped: {names}'
+                    f'{images.name}: {count} of {len(images)} images were unreadable and skipped: {names}'
                 )
             else:
-                runner.logger.info(f'{images.name}: none of the {len(images)} pictures was found to be unreadable')
+                runner.logger.info(f'{images.name}: none of the {len(images)} images was found to be unreadable')
 
 
 def image_lists(dataset: Any) -> Iterator[ImageList]:

@@ -1,4 +1,4 @@
-"""Where the paths of pictures come from: text lists and folders, one path at a time."""
+"""Where the paths of images come from: text lists and folders, one path at a time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from ..utils.errors import UserError
 from ..utils.images import IMAGE_SUFFIXES
 
-# The label of a picture that has none.
+# The label of an image that has none.
 UNLABELLED = -1
 SUFFIXES = tuple(suffix.encode() for suffix in IMAGE_SUFFIXES)
 
@@ -20,7 +20,7 @@ def read_list(
     """Yield the paths and class indices of a text list in its order; blank lines are passed over.
 
     Args:
-        file: One picture per line: its path, which may have spaces inside.
+        file: One image per line: its path, which may have spaces inside.
         with_label: Whether a space and the class index follow the path, as in PaddleClas' and mmpretrain's lists.
         num_classes: Classes that there are, if that is known.
         owner: What has so many classes, for the message.
@@ -32,7 +32,7 @@ def read_list(
         UserError: the list is missing, empty or no text, or a line has no class index or one that is too large.
     """
     if not Path(file).is_file():
-        raise UserError(f'list of pictures {file} does not exist')
+        raise UserError(f'list of images {file} does not exist')
     empty = True
     with Path(file).open('rb') as lines:
         for number, line in enumerate(lines, 1):
@@ -40,9 +40,7 @@ def read_list(
             if not path:
                 continue
             if b'\0' in path:
-                raise UserError(
-                    f'{file}, line {number} is no text; expected a list with the path of a picture per line'
-                )
+                raise UserError(f'{file}, line {number} is no text; expected a list with the path of an image per line')
             if with_label:
                 path, label = split_label(path, f'{file}, line {number}')
                 if num_classes is not None and label >= num_classes:
@@ -52,7 +50,7 @@ def read_list(
             empty = False
             yield path, label
     if empty:
-        raise UserError(f'list of pictures {file} is empty')
+        raise UserError(f'list of images {file} is empty')
 
 
 def split_label(line: bytes, where: str) -> tuple[bytes, int]:
@@ -66,7 +64,7 @@ def split_label(line: bytes, where: str) -> tuple[bytes, int]:
 
 
 def walk_folder(folder: str | Path) -> Iterator[bytes]:
-    """Yield the pictures in a folder and all below it in a fixed order; links to folders are followed.
+    """Yield the images in a folder and all below it in a fixed order; links to folders are followed.
 
     The names of one folder at a time are held in memory.
 
@@ -74,10 +72,10 @@ def walk_folder(folder: str | Path) -> Iterator[bytes]:
         Encoded paths that begin with ``folder``.
 
     Raises:
-        UserError: the folder is missing, cannot be read or has no picture, or the name of one has a line break.
+        UserError: the folder is missing, cannot be read or has no image, or the name of one has a line break.
     """
     if not Path(folder).is_dir():
-        raise UserError(f'folder of pictures {folder} does not exist')
+        raise UserError(f'folder of images {folder} does not exist')
     empty = True
     for root, folders, names in os.walk(os.fsencode(folder), onerror=refuse_folder, followlinks=True):
         folders[:] = sorted(name for name in folders if not leads_back(os.path.join(root, name)))
@@ -85,14 +83,15 @@ def walk_folder(folder: str | Path) -> Iterator[bytes]:
             if name.lower().endswith(SUFFIXES):
                 path = os.path.join(root, name)
                 if b'\n' in path:
-                    raise UserError(f'picture {os.fsdecode(path)!r} has a line break in its name; rename it')
+                    raise UserError(f'image {os.fsdecode(path)!r} has a line break in its name; rename it')
                 empty = False
                 yield path
     if empty:
-        raise UserError(f'folder {folder} has no picture ({", ".join(IMAGE_SUFFIXES)})')
+        raise UserError(f'folder {folder} has no image ({", ".join(IMAGE_SUFFIXES)})')
 
 
 def refuse_folder(error: OSError) -> None:
+    """Raise a UserError for a folder that cannot be read."""
     raise UserError(f'folder {error.filename!r} cannot be read: {error.strerror}') from error
 
 

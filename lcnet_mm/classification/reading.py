@@ -1,4 +1,4 @@
-"""Reading a picture through a pipeline's own loading step, whatever goes wrong in it."""
+"""Reading an image through a pipeline's own loading step, whatever goes wrong in it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 import cv2
 
-# A step of a pipeline: a dict to a dict, or None where it gives the picture up.
+# A step of a pipeline: a dict to a dict, or None where it gives the image up.
 Transform = Callable[[Any], Any]
 
 
-class UnreadablePicture(Exception):
-    """A picture that is missing, truncated or no picture at all.
+class UnreadableImage(Exception):
+    """An image that is missing, truncated or no image at all.
 
     Args:
         reason: Why, in one line.
@@ -24,11 +24,11 @@ class UnreadablePicture(Exception):
         self.missing = missing
 
 
-def load_picture(transforms: Sequence[Transform], info: dict[str, Any]) -> tuple[dict[str, Any], Sequence[Transform]]:
+def load_image(transforms: Sequence[Transform], info: dict[str, Any]) -> tuple[dict[str, Any], Sequence[Transform]]:
     """Run a pipeline up to the step that gives ``img``.
 
     What a loader raises depends on the file, its format and the decoder (OSError, AssertionError, ValueError,
-    ``cv2.error``, struct.error, …), so everything that it raises means that the picture cannot be read. The OpenCV of
+    ``cv2.error``, struct.error, …), so everything that it raises means that the image cannot be read. The OpenCV of
     the tested set refuses truncated files; OpenCV 4 decodes a truncated JPEG and leaves the rest of it grey.
 
     Args:
@@ -39,7 +39,7 @@ def load_picture(transforms: Sequence[Transform], info: dict[str, Any]) -> tuple
         What the loading gave, and the steps that remain.
 
     Raises:
-        UnreadablePicture: a step up to the one that gives ``img`` fails or gives None.
+        UnreadableImage: a step up to the one that gives ``img`` fails or gives None.
     """
     for position, transform in enumerate(transforms, 1):
         try:
@@ -48,16 +48,16 @@ def load_picture(transforms: Sequence[Transform], info: dict[str, Any]) -> tuple
             raise
         except Exception as error:
             missing = isinstance(error, FileNotFoundError | NotADirectoryError)
-            raise UnreadablePicture('missing' if missing else describe(error), missing) from error
+            raise UnreadableImage('missing' if missing else describe(error), missing) from error
         if info is None:
-            raise UnreadablePicture('no picture, or truncated')
+            raise UnreadableImage('no image, or truncated')
         if 'img' in info:
             return info, transforms[position:]
     return info, ()
 
 
 def describe(error: Exception) -> str:
-    """The reason in one line; mmcv's and OpenCV's own ways to say that nothing was decoded are made plain."""
+    """Return the reason in one line; what mmcv and OpenCV say when nothing was decoded is made plain."""
     if isinstance(error, AssertionError | cv2.error):
-        return 'no picture, or truncated'
+        return 'no image, or truncated'
     return ' '.join(f'{type(error).__name__}: {error}'.split())

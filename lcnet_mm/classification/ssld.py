@@ -29,7 +29,7 @@ class SSLDDistiller(BaseModel):
     """A student classifier beside a teacher; in prediction it is the student alone.
 
     With a frozen teacher and the default losses it is SSLD: the student never sees a label, so that unlabelled
-    pictures can be mixed in. With ``mutual=True`` both learn, which is deep mutual learning (DML), and with a
+    images can be mixed in. With ``mutual=True`` both learn, which is deep mutual learning (DML), and with a
     ``feature_loss`` U-DML. Sources: https://arxiv.org/abs/2103.05959; PaddleClas ``ppcls/loss/dmlloss.py`` and
     ``ppcls/configs/ImageNet/Distillation``.
 
@@ -108,13 +108,13 @@ class SSLDDistiller(BaseModel):
         if not mutual:
             freeze(self.teacher)
         if not (mutual if save_teacher is None else save_teacher):
-            self._register_state_dict_hook(keep_student)
-            self._register_load_state_dict_pre_hook(add_student_prefix)
-            self.register_load_state_dict_post_hook(expect_no_teacher)
+            self._register_state_dict_hook(keep_student)  # type: ignore[no-untyped-call]
+            self._register_load_state_dict_pre_hook(add_student_prefix)  # type: ignore[no-untyped-call]
+            self.register_load_state_dict_post_hook(expect_no_teacher)  # type: ignore[no-untyped-call]
 
     def init_weights(self) -> None:
         """Initialise the student and read the teacher."""
-        super().init_weights()
+        super().init_weights()  # type: ignore[no-untyped-call]
         if self.teacher_checkpoint is not None:
             try:
                 load_weights(self.teacher, self.teacher_checkpoint)
@@ -132,12 +132,13 @@ class SSLDDistiller(BaseModel):
                         module.train()
         return self
 
-    def forward(
+    def forward(  # type: ignore[override]  # mode "tensor" returns logits, which BaseModel does not say
         self, inputs: Tensor, data_samples: list[DataSample] | None = None, mode: str = 'tensor'
     ) -> Tensor | dict[str, Tensor] | list[DataSample]:
         """Run the student (modes 'tensor' and 'predict') or compute the losses (mode 'loss')."""
         if mode != 'loss':
-            return self.student(inputs, data_samples, mode=mode)
+            result: Tensor | dict[str, Tensor] | list[DataSample] = self.student(inputs, data_samples, mode=mode)
+            return result
         assert data_samples is not None
         student = self.student(inputs)
         teacher = self.run_teacher(inputs)
@@ -159,7 +160,7 @@ class SSLDDistiller(BaseModel):
         return losses
 
     def run_teacher(self, inputs: Tensor) -> Tensor:
-        """The teacher's logits ``(N, classes)``; without a gradient unless it learns too."""
+        """Return the teacher's logits ``(N, classes)``; without a gradient unless it learns too."""
         if self.renormalization is not None:
             scale, shift = (tensor.to(inputs) for tensor in self.renormalization)
             inputs = inputs * scale + shift
@@ -169,7 +170,8 @@ class SSLDDistiller(BaseModel):
                 if self.teacher_amp:
                     dtype = torch.float16 if inputs.is_cuda else torch.bfloat16
                     contexts.enter_context(torch.autocast(inputs.device.type, dtype))
-            return self.teacher(inputs)
+            result: Tensor = self.teacher(inputs)
+            return result
 
     def change_of_normalization(self, mean: Sequence[float], std: Sequence[float]) -> tuple[Tensor, Tensor]:
         """Factor and summand ``(3, 1, 1)`` from the student's normalisation to another one."""
@@ -193,7 +195,7 @@ class SSLDDistiller(BaseModel):
 
 
 def number_of_classes(model: nn.Module) -> int | None:
-    """Number of classes of an mmpretrain or timm classifier, or None where it does not tell."""
+    """Return number of classes of an mmpretrain or timm classifier, or None where it does not tell."""
     for part in (getattr(model, 'head', None), getattr(model, 'model', None)):
         number = getattr(part, 'num_classes', None)
         if isinstance(number, int):
@@ -220,7 +222,7 @@ def freeze(teacher: nn.Module) -> None:
 
 def label_loss(logits: Tensor, data_samples: Sequence[DataSample]) -> Tensor:
     """Cross entropy of the samples that have a label; 0 where none has."""
-    labels = torch.cat([sample.gt_label for sample in data_samples]).to(logits.device)
+    labels = torch.cat([sample.get('gt_label') for sample in data_samples]).to(logits.device)
     labelled = labels >= 0
     total = functional.cross_entropy(logits[labelled].float(), labels[labelled], reduction='sum')
     return total / labelled.sum().clamp(min=1)

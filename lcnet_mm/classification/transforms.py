@@ -34,14 +34,14 @@ class UniformAspectRandomResizedCrop(BaseTransform):
 
     mmpretrain's ``RandomResizedCrop`` draws the logarithm of the aspect ratio, tries ten rectangles and falls back to
     the centre. Here the ratio itself is uniform, and the range of the area is capped at the largest rectangle of that
-    ratio inside the picture, so that the first one always fits
+    ratio inside the image, so that the first one always fits
     (docs/specification/pplcnet.md#random-crop).
 
     Required keys: ``img``. Modified keys: ``img``, ``img_shape``.
 
     Args:
         scale: Height and width of the result, or its side.
-        crop_ratio_range: Range of the rectangle's share of the picture, within (0, 1].
+        crop_ratio_range: Range of the rectangle's share of the image, within (0, 1].
         aspect_ratio_range: Range of its width divided by its height.
         interpolation: OpenCV's kernel, by mmcv's name.
 
@@ -59,7 +59,8 @@ class UniformAspectRandomResizedCrop(BaseTransform):
         sides = tuple(scale) if isinstance(scale, Sequence) else (scale, scale)
         if len(sides) != 2:
             raise ValueError(f'scale must be a side or (height, width), got {scale!r}')
-        self.scale = tuple(check_integer('scale', side, 1) for side in sides)
+        height, width = (check_integer('scale', side, 1) for side in sides)
+        self.scale = height, width
         self.crop_ratio_range = check_range('crop_ratio_range', crop_ratio_range)
         if self.crop_ratio_range[1] > 1:
             raise ValueError(f'crop_ratio_range must be within 0 and 1, got {crop_ratio_range!r}')
@@ -68,19 +69,20 @@ class UniformAspectRandomResizedCrop(BaseTransform):
 
     @cache_randomness
     def draw_crop(self, height: int, width: int) -> tuple[int, int, int, int]:
-        """Draw a rectangle ``(left, top, width, height)`` in pixels inside a picture."""
+        """Draw a rectangle ``(left, top, width, height)`` in pixels inside an image."""
         aspect = np.random.uniform(*self.aspect_ratio_range)
         bound = min(width / height / aspect, height / width * aspect)
         low, high = (min(share, bound) for share in self.crop_ratio_range)
         area = width * height * np.random.uniform(low, high)
-        # A picture of one pixel's height would round to nothing.
+        # An image of one pixel's height would round to nothing.
         crop_width = min(width, max(1, int(math.sqrt(area * aspect))))
         crop_height = min(height, max(1, int(math.sqrt(area / aspect))))
         left = np.random.randint(0, width - crop_width + 1)
         top = np.random.randint(0, height - crop_height + 1)
         return int(left), int(top), crop_width, crop_height
 
-    def transform(self, results: dict) -> dict:
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Transform the results of the steps before."""
         left, top, width, height = self.draw_crop(*results['img'].shape[:2])
         crop = results['img'][top : top + height, left : left + width]
         results['img'] = mmcv.imresize(crop, self.scale[::-1], interpolation=self.interpolation, backend='cv2')

@@ -19,7 +19,7 @@ class ClsVisualizationHook(VisualizationHook):
 
     Args:
         draw: Whether to draw anything.
-        interval: One picture of so many is drawn.
+        interval: One image of so many is drawn.
         test_out_dir: Folder inside the run's own for the drawings of a test; None leaves them to the visualizer.
         kwargs: Of ``VisualizationHook``.
     """
@@ -28,11 +28,16 @@ class ClsVisualizationHook(VisualizationHook):
         super().__init__(enable=draw, interval=interval, **kwargs)
         self.test_out_dir = test_out_dir
 
-    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence[Any]) -> None:
+    def after_test_iter(  # type: ignore[override]  # the samples of a classifier, not any mapping
+        self, runner: Runner, batch_idx: int, data_batch: dict[str, Any], outputs: Sequence[Any]
+    ) -> None:
+        """Draw the predictions of a batch."""
         if self.test_out_dir is not None:
             self.out_dir = str(Path(runner.log_dir, self.test_out_dir))
         super().after_test_iter(runner, batch_idx, data_batch, outputs)
 
-    def _draw_samples(self, batch_idx: int, data_batch: dict, data_samples: Sequence[Any], step: int = 0) -> None:
+    def _draw_samples(
+        self, batch_idx: int, data_batch: dict[str, Any], data_samples: Sequence[Any], step: int = 0
+    ) -> None:
         images = [image.flip(0) for image in data_batch['inputs']] if self.enable else []
         super()._draw_samples(batch_idx, dict(inputs=images), data_samples, step)

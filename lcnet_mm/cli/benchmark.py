@@ -12,7 +12,7 @@ from mmengine.logging import MMLogger
 from ..utils.errors import UserError
 
 DESCRIPTION = (
-    'Time networks at batch 1, synchronously, in turn, from the normalised picture to the output of '
+    'Time networks at batch 1, synchronously, in turn, from the normalised image to the output of '
     'the network (detectors before NMS, segmentors to the classes of the pixels). The first one runs twice as a '
     'control; where the two differ by more than 5 percent the run is unreliable and the exit code is 1.'
 )

@@ -13,7 +13,7 @@ from mmengine.logging import MMLogger
 from ..apis import load_config
 
 DESCRIPTION = (
-    "From the bytes of a picture to detections, in turn: mmdet's inference_detector on PyTorch, "
+    "From the bytes of an image to detections, in turn: mmdet's inference_detector on PyTorch, "
     "mmdeploy's backend model and lcnet_mm.runtime. Prints medians and ratios."
 )
 EXAMPLE = (
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('config', help='config file of the model')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('model', help='folder of the export')
-    parser.add_argument('image', type=Path, help='picture')
+    parser.add_argument('image', type=Path, help='image')
     parser.add_argument('--threads', type=int, nargs='+', metavar='N', help='default: 1 and all cores')
     parser.add_argument('--rounds', type=int, default=50, metavar='N', help='calls that count (default: 50)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the medians to this file')

@@ -40,9 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="train mmdet's own GFL with the first config's backbone beside it, as it is and at the config's widths",
     )
     parser.add_argument(
-        '--boxes', type=int, metavar='N', help='train on random pictures with N boxes each instead of data'
+        '--boxes', type=int, metavar='N', help='train on random images with N boxes each instead of data'
     )
-    parser.add_argument('--size', type=int, default=320, help='side of the random pictures (default: 320)')
+    parser.add_argument('--size', type=int, default=320, help='side of the random images (default: 320)')
     parser.add_argument('--batch-size', type=int, metavar='N', help="default: the config's")
     parser.add_argument(
         '--epoch', type=int, default=0, help='training phase, for heads that change their assigner (default: 0)'

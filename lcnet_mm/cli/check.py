@@ -16,7 +16,7 @@ EXAMPLE = 'example: %(prog)s data/digits/annotations/instances_train2017.json --
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     parser.add_argument('annotations', help='COCO JSON file')
-    parser.add_argument('--images', metavar='DIR', help='folder of the pictures, to check them too')
+    parser.add_argument('--images', metavar='DIR', help='folder of the images, to check them too')
     parser.add_argument('--classes', nargs='+', metavar='NAME', help="the config's class names, to compare them")
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the report to this file')
 

@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 
 from mmengine.config import DictAction
-from mmengine.registry import MODELS
 
 from ..apis import load_config
 from ..latency.complexity import measure
 from ..utils.errors import BUILD_ERRORS, UserError, as_user_error
+from ..utils.models import build_model
 
 DESCRIPTION = (
     'Print the parameters, multiply-adds (MACs) and FLOPs of models, part by part. "FLOPs" counts as '
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> None:
         if 'model' not in cfg:
             raise UserError(f'config {path} has no model')
         with as_user_error(f'the model of {path} cannot be built', *BUILD_ERRORS):
-            model = MODELS.build(cfg.model)
+            model = build_model(cfg)
         channels = cfg.model.get('in_channels') or cfg.model.get('backbone', {}).get('in_channels') or 3
         with as_user_error(f'the model of {path} cannot run on {channels}x{args.shape[0]}x{args.shape[1]}', Exception):
             results[path] = measure(model, (channels, *args.shape))

@@ -15,7 +15,7 @@ KINDS: dict[str, Callable[..., dict[str, Any]]] = dict(
 
 DESCRIPTION = (
     "Make a small data set. digits: scikit-learn's 1,797 scans of handwritten digits, pasted into "
-    "pictures, as a COCO detection set. streets: drawn street scenes in Cityscapes' layout (then run "
+    "images, as a COCO detection set. streets: drawn street scenes in Cityscapes' layout (then run "
     'tools/prepare_cityscapes.py on it). scans: the scans themselves in folders of classes.'
 )
 EXAMPLE = 'example: %(prog)s data/streets --kind streets'
@@ -25,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     parser.add_argument('dir', help='folder to make; an equal data set that is there already is kept')
     parser.add_argument('--kind', choices=KINDS, default='digits', help='default: digits')
-    parser.add_argument('--train', type=int, metavar='N', help='training pictures (default: 1000 digits, 300 streets)')
-    parser.add_argument('--val', type=int, metavar='N', help='validation pictures (default: 100 digits, 60 streets)')
+    parser.add_argument('--train', type=int, metavar='N', help='training images (default: 1000 digits, 300 streets)')
+    parser.add_argument('--val', type=int, metavar='N', help='validation images (default: 100 digits, 60 streets)')
     parser.add_argument('--labelled', type=int, metavar='N', help='training scans with a label (default: 100)')
     parser.add_argument('--seed', type=int, default=0, metavar='N', help='default: 0')
 
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> None:
     print(f'{"made" if summary["created"] else "kept"} {summary["out_dir"]}')
     for split in ('train', 'val'):
         part = summary[split]
-        line = f'  {split:<5}  {part["images"]:>5} pictures'
+        line = f'  {split:<5}  {part["images"]:>5} images'
         if 'sizes' in part:
             sizes = ', '.join(f'{count} {name}' for name, count in part['sizes'].items())
             line += f'  {part["boxes"]:>6} digits ({sizes})'

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('deploy_cfg', help='deploy config file')
     parser.add_argument('config', help='config file of the model')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('image', help='picture to compare on')
+    parser.add_argument('image', help='image to compare on')
     parser.add_argument('--work-dir', required=True, metavar='DIR', help='folder of the results')
     parser.add_argument(
         '--data',
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="quantise too; exits with 1 and keeps FP32 alone if the accuracy on the config's test data, or on --data "
         'ANN, drops too far',
     )
-    parser.add_argument('--calib', metavar='DIR|ANN', help='pictures for --int8: a folder or a COCO annotation file')
+    parser.add_argument('--calib', metavar='DIR|ANN', help='images for --int8: a folder or a COCO annotation file')
     parser.add_argument(
         '--max-drop',
         type=float,
@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     if args.int8 and args.calib is None:
-        raise UserError('--int8 needs --calib DIR or --calib ANN, pictures to calibrate on')
+        raise UserError('--int8 needs --calib DIR or --calib ANN, images to calibrate on')
     if not args.int8 and (args.calib is not None or args.max_drop is not None):
         raise UserError('--calib and --max-drop are for --int8; add it')
     MMLogger.get_instance('mmengine', log_level='WARNING')
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     if args.int8:
         from ..deploy.accuracy_control import check_int8, quantize_export
 
-        pictures = check_int8(deploy_cfg, cfg, args.calib, args.max_drop)
+        images = check_int8(deploy_cfg, cfg, args.calib, args.max_drop)
     result = deploy(
         deploy_cfg,
         cfg,
@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
     passed = True
     if args.int8:
         quantization = quantize_export(
-            deploy_cfg, cfg, args.checkpoint, args.image, args.work_dir, pictures, args.max_drop
+            deploy_cfg, cfg, args.checkpoint, args.image, args.work_dir, images, args.max_drop
         )
         print(quantization.format_table())
         passed = quantization.kept

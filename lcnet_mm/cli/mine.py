@@ -1,4 +1,4 @@
-"""Mine a pool of unlabelled pictures for distillation."""
+"""Mine a pool of unlabelled images for distillation."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ..utils.errors import UserError, as_user_error
 from ..utils.files import write_json
 
 DESCRIPTION = (
-    'List, for each class of a teacher, the pictures of an unlabelled pool that it is surest of, each '
-    'for its best class only; near-duplicates of validation pictures are dropped. Scores and hashes are kept in '
+    'List, for each class of a teacher, the images of an unlabelled pool that it is surest of, each '
+    'for its best class only; near-duplicates of validation images are dropped. Scores and hashes are kept in '
     'the work dir: an interrupted run, started again, goes on and gives the same list.'
 )
 EXAMPLE = (
@@ -28,10 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     teacher.add_argument('--config', help='config of the teacher, an mmpretrain classifier with a test_dataloader')
     teacher.add_argument('--timm', metavar='NAME', help='teacher of timm instead')
     parser.add_argument('--checkpoint', help="weights of the teacher (with --timm by default timm's own, downloaded)")
-    parser.add_argument('--val', required=True, metavar='DIR|LIST', help='pictures that nothing listed may resemble')
-    parser.add_argument('--top-k', type=int, required=True, metavar='N', help='pictures per class')
+    parser.add_argument('--val', required=True, metavar='DIR|LIST', help='images that nothing listed may resemble')
+    parser.add_argument('--top-k', type=int, required=True, metavar='N', help='images per class')
     parser.add_argument('--out', type=Path, required=True, metavar='LIST', help='list for the data set ImageList')
-    parser.add_argument('--with-label', action='store_true', help="write the teacher's class behind each path")
+    parser.add_argument('--with-label', action='store_true', help="write the teacher's class after each path")
     parser.add_argument('--json', type=Path, metavar='FILE', help='the report (default: LIST with the suffix .json)')
     parser.add_argument('--work-dir', type=Path, help='folder of scores and hashes (default: work_dirs/mine_LIST)')
     parser.add_argument('--classes', type=int, metavar='N', help='number of classes that the teacher must have')
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--max-unreadable', type=float, default=0.01, metavar='SHARE', help='stop beyond this share (default: 0.01)'
     )
-    parser.add_argument('--batch-size', type=int, default=64, metavar='N', help='pictures at a time (default: 64)')
+    parser.add_argument('--batch-size', type=int, default=64, metavar='N', help='images at a time (default: 64)')
     parser.add_argument('--workers', type=int, metavar='N', help='decoding processes (default: all cores)')
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='override settings of the config'

@@ -1,4 +1,4 @@
-"""Run a checkpoint on pictures."""
+"""Run a checkpoint on images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mmengine.config import DictAction
 
 from ..apis import load_config, predict
 
-DESCRIPTION = 'Draw the predictions for pictures and write them as JSON; of a segmentor the masks too.'
+DESCRIPTION = 'Draw the predictions for images and write them as JSON; of a segmentor the masks too.'
 EXAMPLE = (
     'example: %(prog)s configs/demo/lcnet_0.5x_digits.py work_dirs/demo/epoch_26.pth data/digits/val2017 --out results'
 )
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('images', nargs='+', metavar='IMAGE|DIR', help='pictures, and folders of pictures')
+    parser.add_argument('images', nargs='+', metavar='IMAGE|DIR', help='images, and folders of images')
     parser.add_argument('--out', required=True, metavar='DIR', help='folder of the drawings and predictions.json')
     parser.add_argument('--score-thr', type=float, default=0.3, help='least score of a detection (default: 0.3)')
     parser.add_argument('--device', help='cpu, cuda:0, … (default: the GPU if there is one)')
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     cfg = load_config(args.config, args.cfg_options)
     result = predict(cfg, args.checkpoint, args.images, args.out, score_thr=args.score_thr, device=args.device)
-    print(f'{len(result.images)} pictures drawn, predictions in {result.json_file}')
+    print(f'{len(result.images)} images drawn, predictions in {result.json_file}')
     for failure in result.failures:
         print(f'error: {failure["file"]}: {failure["reason"]}', file=sys.stderr)
     return 1 if result.failures else 0

@@ -9,21 +9,10 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import DATASETS
 
 from ..utils.errors import UserError, as_user_error
-from .classes import dataset_class, dataset_classes, head_class_numbers, shorten
+from .classes import dataset_class, dataset_classes, head_class_numbers, innermost_datasets, shorten
 from .coco import AnnotationError, read_categories
 
 SPLITS = {'train': 'train_dataloader', 'val': 'val_dataloader', 'test': 'test_dataloader'}
-
-
-def innermost_datasets(dataset: ConfigDict) -> Iterator[ConfigDict]:
-    """Yield the data sets inside wrappers such as RepeatDataset and ConcatDataset, or the data set itself."""
-    if 'datasets' in dataset:
-        for part in dataset.datasets:
-            yield from innermost_datasets(part)
-    elif 'dataset' in dataset:
-        yield from innermost_datasets(dataset.dataset)
-    else:
-        yield dataset
 
 
 def check_data(cfg: Config, splits: tuple[str, ...]) -> None:
@@ -68,7 +57,7 @@ def required_paths(dataset: ConfigDict) -> Iterator[Path]:
 
 
 def folder_prefixes(dataset: ConfigDict) -> list[str]:
-    """The folders of a data set inside its ``data_root``."""
+    """Return the folders of a data set inside its ``data_root``."""
     given = dataset.get('data_prefix') or {}
     if not given and is_imagenet(dataset):
         given = dataset.get('split') or {}
@@ -115,14 +104,14 @@ def check_class_number(cfg: Config, count: int, split: str) -> None:
 
 
 def check_label_maps(cfg: Config, dataset: ConfigDict, split: str) -> None:
-    """Check that an mmseg data set has pictures, that each has its label map, and that the heads know its classes."""
+    """Check that an mmseg data set has images, that each has its label map, and that the heads know its classes."""
     with as_user_error(f'{split} data: the data set cannot be built', Exception):
-        built = DATASETS.build({**dataset, 'pipeline': [], 'lazy_init': True})
+        built = DATASETS.build({**dataset, 'pipeline': [], 'lazy_init': True, '_scope_': 'mmseg'})
         samples = built.load_data_list()
     prefix = dataset.get('data_prefix') or {}
     folder = Path(dataset.get('data_root') or '.', prefix.get('img_path', ''))
     if not samples:
-        raise UserError(f'{split} data: {folder} has no picture *{built.img_suffix}')
+        raise UserError(f'{split} data: {folder} has no image *{built.img_suffix}')
     missing = [sample for sample in samples if not Path(sample['seg_map_path']).is_file()]
     if missing:
         hint = (
@@ -131,7 +120,7 @@ def check_label_maps(cfg: Config, dataset: ConfigDict, split: str) -> None:
             else ''
         )
         raise UserError(
-            f'{split} data: {len(missing)} of {len(samples)} pictures have no label map, first '
+            f'{split} data: {len(missing)} of {len(samples)} images have no label map, first '
             f'{missing[0]["seg_map_path"]}{hint}'
         )
     if built.metainfo.get('classes'):
@@ -139,7 +128,7 @@ def check_label_maps(cfg: Config, dataset: ConfigDict, split: str) -> None:
 
 
 def class_folders(dataset: ConfigDict) -> list[str] | None:
-    """The folders whose names are the labels of an mmpretrain data set, sorted; None where a file has the labels."""
+    """Return the sorted folders whose names are the labels of an mmpretrain data set; None if a file has the labels."""
     root, ann_file = Path(dataset.get('data_root') or ''), dataset.get('ann_file')
     if is_imagenet(dataset) and dataset.get('split') and not ann_file:
         ann_file = Path('meta', f'{dataset.split}.txt')

@@ -34,11 +34,11 @@ class CityscapesReport:
 
     Attributes:
         root: The folder.
-        images: Number of pictures by split.
+        images: Number of images by split.
         converted: Number of maps made now.
         kept: Number of maps that were there already.
         pixels: Share of each class among the labelled pixels of the maps made now.
-        findings: Faults first, remarks behind them.
+        findings: Faults first, remarks after them.
     """
 
     root: str
@@ -54,12 +54,12 @@ class CityscapesReport:
         return not any(finding.error for finding in self.findings)
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as JSON types."""
+        """Return the report as JSON types."""
         return {**vars(self), 'ok': self.ok, 'findings': [vars(finding) for finding in self.findings]}
 
     def format_table(self) -> str:
-        """The report as text."""
-        lines = [f'{self.root}: ' + ', '.join(f'{count} {split}' for split, count in self.images.items()) + ' pictures']
+        """Return the report as text."""
+        lines = [f'{self.root}: ' + ', '.join(f'{count} {split}' for split, count in self.images.items()) + ' images']
         lines.append(f'maps of train ids: {self.converted} made, {self.kept} kept')
         width = max((len(name) for name in self.pixels), default=0)
         lines += [f'  {name:<{width}}  {share:8.3%}' for name, share in self.pixels.items()]
@@ -70,7 +70,7 @@ class CityscapesReport:
 
 @dataclass
 class Pair:
-    """A picture and the file that its labels come from."""
+    """An image and the file that its labels come from."""
 
     split: str
     image: Path
@@ -90,7 +90,7 @@ def train_id_table() -> np.ndarray:
 
 
 def find_pairs(root: Path, findings: Findings) -> Iterator[Pair]:
-    """Yield the pictures of all splits that have labels; those without are findings."""
+    """Yield the images of all splits that have labels; those without are findings."""
     for split in SPLITS:
         images = sorted((root / 'leftImg8bit' / split).glob(f'*/*{IMAGE_SUFFIX}'))
         stems = set()
@@ -103,14 +103,14 @@ def find_pairs(root: Path, findings: Findings) -> Iterator[Pair]:
                     yield Pair(split, image, folder / (stem + suffix), folder / (stem + TRAIN_ID_SUFFIX))
                     break
             else:
-                findings.add(f'{split} picture without {LABEL_SUFFIX} or {POLYGON_SUFFIX}', image.name)
+                findings.add(f'{split} image without {LABEL_SUFFIX} or {POLYGON_SUFFIX}', image.name)
         for label in sorted((root / 'gtFine' / split).glob(f'*/*{LABEL_SUFFIX}')):
             if (label.parent.name, label.name.removesuffix(LABEL_SUFFIX)) not in stems:
-                findings.add(f'{split} label map without a picture', label.name)
+                findings.add(f'{split} label map without an image', label.name)
 
 
 def prepare_cityscapes(
-    root: str | os.PathLike,
+    root: str | os.PathLike[str],
     *,
     convert: bool = True,
     workers: int | None = None,
@@ -131,7 +131,7 @@ def prepare_cityscapes(
         max_listed: Examples per finding.
 
     Raises:
-        CityscapesError: the folder has no pictures in this layout.
+        CityscapesError: the folder has no images in this layout.
     """
     from tqdm import tqdm
 
@@ -139,13 +139,13 @@ def prepare_cityscapes(
     images = {split: len(list((root / 'leftImg8bit' / split).glob(f'*/*{IMAGE_SUFFIX}'))) for split in SPLITS}
     if not any(images.values()):
         raise CityscapesError(
-            f'{root} has no pictures leftImg8bit/{{train,val,test}}/CITY/*{IMAGE_SUFFIX}; name the folder that holds '
+            f'{root} has no images leftImg8bit/{{train,val,test}}/CITY/*{IMAGE_SUFFIX}; name the folder that holds '
             f'leftImg8bit and gtFine'
         )
     findings = Findings(max_listed)
     for split in ('train', 'val'):
         if not images[split]:
-            findings.add('split without pictures', split)
+            findings.add('split without images', split)
     pairs = list(find_pairs(root, findings))
     report = CityscapesReport(str(root), images)
     table = train_id_table()
@@ -174,7 +174,7 @@ def prepare_cityscapes(
                 sizes[size] += 1
     if len(sizes) > 1:
         shown = ', '.join(f'{width}x{height}: {count}' for (width, height), count in sizes.most_common(3))
-        findings.add('pictures differ in size', shown, error=False)
+        findings.add('images differ in size', shown, error=False)
     report.pixels = class_shares(counts)
     for name, share in report.pixels.items():
         if share == 0:
@@ -193,20 +193,20 @@ def convert_labels(
     """
     image = cv2.imread(str(pair.image), cv2.IMREAD_REDUCED_GRAYSCALE_8)
     if image is None:
-        return None, [('picture cannot be decoded', pair.image.name)], None
+        return None, [('image cannot be decoded', pair.image.name)], None
     try:
         labels = read_label_ids(pair.source)
     except (OSError, ValueError, KeyError, cv2.error) as error:
         return None, [('label file cannot be read', f'{pair.source.name}: {error}')], None
     height, width = labels.shape
     if image.shape != (-(-height // 8), -(-width // 8)):
-        # The reduced picture tells the size only roughly.
+        # The reduced image tells the size only roughly.
         whole = cv2.imread(str(pair.image), cv2.IMREAD_GRAYSCALE)
         if whole is None:
-            return None, [('picture cannot be decoded', pair.image.name)], None
+            return None, [('image cannot be decoded', pair.image.name)], None
         if whole.shape != labels.shape:
-            example = f'{pair.source.name} {width}x{height}, picture {whole.shape[1]}x{whole.shape[0]}'
-            return None, [('label map of another size than its picture', example)], None
+            example = f'{pair.source.name} {width}x{height}, image {whole.shape[1]}x{whole.shape[0]}'
+            return None, [('label map of another size than its image', example)], None
     mapped = table[labels]
     unknown = np.unique(labels[mapped < 0])
     if len(unknown):
@@ -238,14 +238,14 @@ def read_label_ids(path: Path) -> np.ndarray:
         return np.array(createLabelImage(annotation, 'ids'))
     labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if labels is None:
-        raise ValueError('not a picture')
+        raise ValueError('not an image')
     if labels.ndim != 2 or labels.dtype != np.uint8:
         raise ValueError(f'a label map has one channel of 8 bits, this one {labels.shape} {labels.dtype}')
     return labels
 
 
 def class_shares(counts: np.ndarray) -> dict[str, float]:
-    """The share of each of the 19 classes among the pixels that have a class; empty if there are none."""
+    """Return the share of each of the 19 classes among the pixels that have a class; empty if there are none."""
     from cityscapesscripts.helpers.labels import trainId2label
 
     total = counts[:IGNORED].sum()

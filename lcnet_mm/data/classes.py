@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, cast
 
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import DATASETS
 
 from ..utils.errors import UserError
 
+# Parts of a model that are models with heads of their own: of a distillation, and of what wraps a detector.
+_INNER_MODELS = ('student', 'teacher', 'detector')
+
+
+def innermost_datasets(dataset: ConfigDict) -> Iterator[ConfigDict]:
+    """Yield the data sets inside wrappers such as RepeatDataset and ConcatDataset, or the data set itself."""
+    if 'datasets' in dataset:
+        for part in dataset.datasets:
+            yield from innermost_datasets(part)
+    elif 'dataset' in dataset:
+        yield from innermost_datasets(dataset.dataset)
+    else:
+        yield dataset
+
 
 def dataset_classes(cfg: Config, dataset: ConfigDict) -> tuple[str, ...] | None:
-    """The class names that a data set will have, or None if it does not tell."""
+    """Return the class names that a data set will have, or None if it does not tell."""
     given = (dataset.get('metainfo') or {}).get('classes')
     if given is not None:
         if isinstance(given, str):
@@ -22,24 +37,27 @@ def dataset_classes(cfg: Config, dataset: ConfigDict) -> tuple[str, ...] | None:
 
 
 def dataset_class(cfg: Config, dataset: ConfigDict) -> type | None:
-    """The class that a data set's config names, or None if it is unknown."""
+    """Return the class that a data set's config names, or None if it is unknown."""
     with DATASETS.switch_scope_and_registry(cfg.get('default_scope')) as registry:
-        return registry.get(dataset.type)
+        return cast('type | None', registry.get(dataset.type))
 
 
-def dataset_palette(cfg: Config) -> list[list[int]] | None:
-    """RGB colours of the classes of the config's test data, or None if it does not tell."""
-    dataset = cfg.get('test_dataloader', {}).get('dataset')
-    if not dataset:
-        return None
+def dataset_palette(cfg: Config, dataset: ConfigDict) -> list[list[int]] | None:
+    """Return the RGB colors of a data set's classes, or None if it does not tell."""
     given = (dataset.get('metainfo') or {}).get('palette')
     return given or getattr(dataset_class(cfg, dataset), 'METAINFO', {}).get('palette')
 
 
-def head_class_numbers(model: ConfigDict, prefix: str = '') -> Iterator[tuple[str, int]]:
-    """Yield the place and the value of each ``num_classes`` of the heads in a model's config."""
+def head_class_numbers(model: dict[str, Any], prefix: str = '') -> Iterator[tuple[str, int]]:
+    """Yield the place and the value of each ``num_classes`` of the heads in a model's config.
+
+    The models inside a distillation count too; a ``num_classes`` of their own is that of a classifier of timm.
+    """
     for name, part in model.items():
-        if isinstance(part, dict) and name.endswith('head') and name != 'rpn_head':
+        if not isinstance(part, dict):
+            continue
+        is_inner = name in _INNER_MODELS
+        if is_inner or (name.endswith('head') and name != 'rpn_head'):
             if 'num_classes' in part:
                 yield f'{prefix}{name}', part['num_classes']
             yield from head_class_numbers(part, f'{prefix}{name}.')

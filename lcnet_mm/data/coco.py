@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# A box may stick out of its picture by this many pixels before it is reported: rounding does that.
+# A box may stick out of its image by this many pixels before it is reported: rounding does that.
 BORDER_SLACK = 1.0
 
 
@@ -36,7 +36,7 @@ class Finding:
     examples: list[str]
 
     def format(self) -> str:
-        """The finding as a line."""
+        """Return the finding as a line."""
         return f'{"error" if self.error else "note"}: {self.count} x {self.text} ({", ".join(self.examples)})'
 
 
@@ -46,10 +46,10 @@ class CocoReport:
 
     Attributes:
         ann_file: The file.
-        images: Number of pictures.
+        images: Number of images.
         annotations: Number of annotations.
         per_category: Number of annotations by category name.
-        findings: Faults first, remarks behind them.
+        findings: Faults first, remarks after them.
     """
 
     ann_file: str
@@ -64,7 +64,7 @@ class CocoReport:
         return not any(finding.error for finding in self.findings)
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as JSON types."""
+        """Return the report as JSON types."""
         return dict(
             ann_file=self.ann_file,
             images=self.images,
@@ -75,8 +75,8 @@ class CocoReport:
         )
 
     def format_table(self) -> str:
-        """The report as text."""
-        lines = [f'{self.ann_file}: {self.images} pictures, {self.annotations} annotations']
+        """Return the report as text."""
+        lines = [f'{self.ann_file}: {self.images} images, {self.annotations} annotations']
         width = max((len(name) for name in self.per_category), default=0)
         lines += [f'  {name:<{width}}  {count:>8}' for name, count in self.per_category.items()]
         for finding in self.findings:
@@ -113,7 +113,8 @@ def read_categories(ann_file: str | Path) -> list[dict[str, Any]]:
     categories = _load(path).get('categories')
     if categories is None or not _are_categories(categories):
         raise AnnotationError(f'annotation file {path} has no categories with id and name')
-    return categories
+    result: list[dict[str, Any]] = categories
+    return result
 
 
 def _parse_list(data: mmap.mmap, start: int) -> list[dict[str, Any]] | None:
@@ -186,7 +187,7 @@ def check_coco(
 
     Args:
         ann_file: The JSON file.
-        img_dir: Folder of the pictures; None does not look at them.
+        img_dir: Folder of the images; None does not look at them.
         classes: Class names of the config; None does not compare them.
         max_listed: Examples per finding.
 
@@ -225,12 +226,12 @@ def _check_images(
     for entry in entries:
         missing = [key for key in ('id', 'file_name', 'width', 'height') if key not in entry]
         if missing:
-            findings.add(f'picture without {" and ".join(missing)}', entry.get('id', entry.get('file_name')))
+            findings.add(f'image without {" and ".join(missing)}', entry.get('id', entry.get('file_name')))
             continue
         if entry['id'] in images:
-            findings.add('picture id used twice', entry['id'])
+            findings.add('image id used twice', entry['id'])
         if entry['file_name'] in files:
-            findings.add('picture file listed twice', entry['file_name'])
+            findings.add('image file listed twice', entry['file_name'])
         images[entry['id']] = entry
         files.add(entry['file_name'])
         if img_dir is not None:
@@ -242,17 +243,17 @@ def _check_file(file: Path, entry: dict[str, Any], findings: Findings) -> None:
     from PIL import Image, UnidentifiedImageError
 
     if not file.is_file():
-        findings.add('picture file missing', entry['file_name'])
+        findings.add('image file missing', entry['file_name'])
         return
     try:
         with Image.open(file) as image:
             size = image.size
     except (UnidentifiedImageError, OSError):
-        findings.add('picture file that cannot be opened', entry['file_name'])
+        findings.add('image file that cannot be opened', entry['file_name'])
         return
     if size != (entry['width'], entry['height']):
         found = f'{entry["file_name"]} is {size[0]}x{size[1]}, listed as {entry["width"]}x{entry["height"]}'
-        findings.add('picture of another size than listed', found)
+        findings.add('image of another size than listed', found)
 
 
 def _check_boxes(
@@ -271,7 +272,7 @@ def _check_boxes(
         ids.add(label)
         image = images.get(annotation.get('image_id'))
         if image is None:
-            findings.add('annotation of an unknown picture', label)
+            findings.add('annotation of an unknown image', label)
         if annotation.get('category_id') not in names:
             findings.add('annotation of an unknown category', label)
         else:
@@ -285,12 +286,12 @@ def _check_boxes(
             with_box.add(image['id'])
     for key, image in images.items():
         if key not in with_box:
-            findings.add('picture without a box', image['file_name'], error=False)
+            findings.add('image without a box', image['file_name'], error=False)
     return dict(counts)
 
 
 def _box_problem(box: Any, image: dict[str, Any] | None) -> str | None:
-    """What is wrong with a box ``[x, y, width, height]``, or None."""
+    """Return what is wrong with a box ``[x, y, width, height]``, or None."""
     if not isinstance(box, list) or len(box) != 4 or not all(isinstance(value, int | float) for value in box):
         return 'box that is not four numbers'
     if not all(math.isfinite(value) for value in box):
@@ -304,5 +305,5 @@ def _box_problem(box: Any, image: dict[str, Any] | None) -> str | None:
         or x + width > image['width'] + BORDER_SLACK
         or y + height > image['height'] + BORDER_SLACK
     ):
-        return 'box outside its picture'
+        return 'box outside its image'
     return None

@@ -19,8 +19,8 @@ MIN_CONTRAST = 55.0  # grey levels between the ink and nine tenths of the backgr
 
 
 @dataclass
-class Picture:
-    """One composed picture.
+class DrawnImage:
+    """One composed image.
 
     Attributes:
         image: uint8 array of shape (H, W, 3), BGR.
@@ -64,7 +64,8 @@ def draw_digit(scan: np.ndarray, height: float, rng: np.random.Generator) -> np.
     ramp = np.clip((warped - low) / 0.22, 0, 1)
     alpha = ramp * ramp * (3 - 2 * ramp)
     ys, xs = np.nonzero(alpha > 0.02)
-    return alpha[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
+    result: np.ndarray = alpha[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
+    return result
 
 
 def draw_background(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
@@ -104,20 +105,21 @@ def draw_background(rng: np.random.Generator, height: int, width: int) -> np.nda
         ends = [(int(rng.integers(0, width)), int(rng.integers(0, height))) for _ in range(2)]
         cv2.line(layer, ends[0], ends[1], 1.0, int(rng.integers(1, 4)), cv2.LINE_8)
         canvas = _blend(canvas, cv2.GaussianBlur(layer, (0, 0), 0.7), rng.uniform(0, 255, 3), rng.uniform(0.2, 0.6))
-    return canvas
+    result: np.ndarray = canvas
+    return result
 
 
-def compose_picture(
+def compose_image(
     scans: np.ndarray, labels: np.ndarray, pool: np.ndarray, image_size: tuple[int, int], rng: np.random.Generator
-) -> Picture:
-    """Composes one picture with 1 to 12 digits, as many as find room.
+) -> DrawnImage:
+    """Composes one image with 1 to 12 digits, as many as find room.
 
     Args:
         scans: float32 array of shape (N, 8, 8), ink 0 to 1.
         labels: int array of shape (N,).
         pool: Indices of the scans that may be used.
         image_size: Nominal (width, height) in px; each side varies by a quarter, the digits grow with the nominal one.
-        rng: The only source of randomness, so the same generator state gives the same picture.
+        rng: The only source of randomness, so the same generator state gives the same image.
     """
     width, height = (round(side * rng.uniform(*CANVAS_JITTER)) for side in image_size)
     canvas = draw_background(rng, height, width)
@@ -142,7 +144,7 @@ def compose_picture(
                 continue
             window = np.s_[top : top + alpha.shape[0], left : left + alpha.shape[1]]
             colour, contrast = _pick_ink(canvas[window], alpha > INK_ALPHA, rng)
-            # A picture without any digit would be useless, so the very last try for the first one is always taken.
+            # An image without any digit would be useless, so the very last try for the first one is always taken.
             if contrast < MIN_CONTRAST and (placed or attempt < 19):
                 continue
             canvas[window] = _blend(canvas[window], alpha, colour, rng.uniform(0.88, 1.0))
@@ -153,13 +155,13 @@ def compose_picture(
 
     canvas = canvas + rng.standard_normal(canvas.shape, dtype=np.float32) * np.float32(rng.uniform(1.5, 7))
     image = np.clip(np.rint(canvas), 0, 255).astype(np.uint8)
-    # Boxes are taken again from the finished picture: a later digit may hide the rim of an earlier one.
+    # Boxes are taken again from the finished image: a later digit may hide the rim of an earlier one.
     boxes = [_tight_box(ink == index) for index in range(len(placed))]
-    return Picture(image, boxes, [int(labels[scan]) for scan in chosen], chosen, ink)
+    return DrawnImage(image, boxes, [int(labels[scan]) for scan in chosen], chosen, ink)
 
 
 def _pick_ink(background: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, float]:
-    """Picks a random BGR colour that stands out from what is under the mask; returns it and its contrast."""
+    """Pick a random BGR color that stands out from what is under the mask; return it and its contrast."""
     grey = background[mask] @ np.array([0.114, 0.587, 0.299], np.float32)
     best, best_contrast = np.zeros(3), -1.0
     # Any colour first, then light and dark ones as a last resort.
@@ -179,7 +181,7 @@ def _blend(canvas: np.ndarray, alpha: np.ndarray, colour: np.ndarray, strength: 
 
 
 def _tight_box(mask: np.ndarray) -> tuple[int, int, int, int]:
-    """Returns (x, y, w, h) of the True pixels of a mask of shape (H, W)."""
+    """Return (x, y, w, h) of the True pixels of a mask of shape (H, W)."""
     xs, ys = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
     return int(xs[0]), int(ys[0]), int(xs[-1] - xs[0] + 1), int(ys[-1] - ys[0] + 1)
 

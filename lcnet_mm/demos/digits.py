@@ -15,18 +15,18 @@ from typing import Any
 import cv2
 import numpy as np
 
-from .digit_images import NOMINAL_SIDE, Picture, compose_picture
+from .digit_images import NOMINAL_SIDE, DrawnImage, compose_image
 from .generated import SPLITS, check_parameters, make_folder, progress_bar, write_image, write_json
 
 DIGIT_CLASSES = tuple('0123456789')
-# Raise this whenever the pictures of the same parameters change: the data set of another version is another one.
+# Raise this whenever the images of the same parameters change: the data set of another version is another one.
 VERSION = 1
 NAME = 'lcnet_mm handwritten digits'
 JPEG_QUALITY = 95
 
 
 def load_scans() -> tuple[np.ndarray, np.ndarray]:
-    """Reads the scans bundled with scikit-learn.
+    """Read the scans bundled with scikit-learn.
 
     Returns:
         float32 array of shape (1797, 8, 8) with ink 0 to 1, and int64 array of shape (1797,) with the digits.
@@ -43,7 +43,7 @@ def load_scans() -> tuple[np.ndarray, np.ndarray]:
 
 
 def split_scans(labels: np.ndarray | None = None, seed: int = 0, val_share: float = 0.2) -> dict[str, np.ndarray]:
-    """Splits the scans per class, so that no scan of the validation pictures appears in a training picture.
+    """Split the scans per class, so that no scan of the validation images appears in a training one.
 
     Args:
         labels: int array of shape (N,), the digit of each scan; the bundled scans by default.
@@ -55,7 +55,7 @@ def split_scans(labels: np.ndarray | None = None, seed: int = 0, val_share: floa
     """
     if labels is None:
         labels = load_scans()[1]
-    rng = np.random.default_rng([seed, len(SPLITS)])  # the pictures use [seed, 0, index] and [seed, 1, index]
+    rng = np.random.default_rng([seed, len(SPLITS)])  # the images use [seed, 0, index] and [seed, 1, index]
     parts: dict[str, list[np.ndarray]] = {split: [] for split in SPLITS}
     for digit in range(10):
         members = rng.permutation(np.flatnonzero(labels == digit))
@@ -66,24 +66,24 @@ def split_scans(labels: np.ndarray | None = None, seed: int = 0, val_share: floa
 
 
 def make_digits_dataset(
-    out_dir: str | os.PathLike,
+    out_dir: str | os.PathLike[str],
     num_train: int = 1000,
     num_val: int = 100,
     image_size: tuple[int, int] = (NOMINAL_SIDE, NOMINAL_SIDE),
     seed: int = 0,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Makes the digits data set in COCO's layout, or keeps the one that is there.
+    """Make the digits data set in COCO's layout, or keeps the one that is there.
 
-    Picture `i` of a split depends on ``seed``, the split, `i` and ``image_size`` alone; with the same library versions
+    Image `i` of a split depends on ``seed``, the split, `i` and ``image_size`` alone; with the same library versions
     the files are the same byte for byte. The folder appears complete or not at all: it is built beside its place and
     renamed.
 
     Args:
         out_dir: Folder to make. ``annotations/``, ``train2017/``, ``val2017/`` and ``dataset_info.json`` appear in it.
-        num_train: Number of training pictures, at least 1.
-        num_val: Number of validation pictures, at least 1.
-        image_size: Nominal (width, height) in px, each 64 to 2048; the sides of each picture vary by a quarter.
+        num_train: Number of training images, at least 1.
+        num_val: Number of validation images, at least 1.
+        image_size: Nominal (width, height) in px, each 64 to 2048; the sides of each image vary by a quarter.
         seed: Seed, at least 0.
         progress: Shows a progress bar.
 
@@ -113,25 +113,25 @@ def make_digits_dataset(
         for number, split in enumerate(SPLITS):
             count = parameters[f'num_{split}']
             generators = (np.random.default_rng([seed, number, index]) for index in range(count))
-            pictures = (compose_picture(scans, labels, pools[split], image_size, rng) for rng in generators)
-            summary[split] = _write_split(folder, split, progress_bar(pictures, count, split, progress))
+            drawn = (compose_image(scans, labels, pools[split], image_size, rng) for rng in generators)
+            summary[split] = _write_split(folder, split, progress_bar(drawn, count, split, progress))
         return summary
 
     return make_folder(out_dir, NAME, VERSION, parameters, fill, is_complete)
 
 
-def _write_split(root: Path, split: str, pictures: Iterable[Picture]) -> dict[str, Any]:
-    """Write the pictures and annotations of a split and return its summary."""
+def _write_split(root: Path, split: str, drawn: Iterable[DrawnImage]) -> dict[str, Any]:
+    """Write the images and annotations of a split and return its summary."""
     folder = root / f'{split}2017'
     folder.mkdir()
     images: list[dict[str, Any]] = []
     boxes: list[dict[str, Any]] = []
-    for index, picture in enumerate(pictures, 1):
+    for index, one in enumerate(drawn, 1):
         name = f'{index:012d}.jpg'
-        write_image(folder / name, picture.image, cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY)
-        height, width = picture.image.shape[:2]
+        write_image(folder / name, one.image, cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY)
+        height, width = one.image.shape[:2]
         images.append({'id': index, 'file_name': name, 'width': width, 'height': height})
-        for box, label in zip(picture.boxes, picture.labels, strict=True):
+        for box, label in zip(one.boxes, one.labels, strict=True):
             boxes.append(
                 {
                     'id': len(boxes) + 1,

@@ -18,7 +18,7 @@ SPLITS = ('train', 'val')
 
 
 def make_folder(
-    out_dir: str | os.PathLike,
+    out_dir: str | os.PathLike[str],
     name: str,
     version: int,
     parameters: dict[str, Any],
@@ -32,8 +32,8 @@ def make_folder(
     Args:
         out_dir: The folder.
         name: Of the data set, for ``dataset_info.json`` and messages.
-        version: Of its pictures.
-        parameters: What the pictures depend on, as JSON types.
+        version: Of its images.
+        parameters: What the images depend on, as JSON types.
         fill: Makes the content in a folder and returns a summary of it.
         is_complete: Whether a folder holds all files.
 
@@ -74,7 +74,7 @@ def make_folder(
 def _existing_folder(
     target: Path, name: str, version: int, parameters: dict[str, Any], is_complete: Callable[[Path], bool]
 ) -> dict[str, Any] | None:
-    """The summary of an equal data set, None where there is nothing, and an error for everything else."""
+    """Return the summary of an equal data set, None where there is nothing, and an error for everything else."""
     if not os.path.lexists(target):
         return None
     if not target.is_dir():
@@ -96,7 +96,8 @@ def _existing_folder(
         )
     if not is_complete(target):
         raise FileExistsError(f'{target} holds {name}, but lacks files: delete it and run this again')
-    return info
+    result: dict[str, Any] | None = info
+    return result
 
 
 def check_parameters(num_train: int, num_val: int, image_size: tuple[int, int], seed: int) -> dict[str, Any]:
@@ -118,7 +119,7 @@ def check_parameters(num_train: int, num_val: int, image_size: tuple[int, int], 
 
 
 def write_image(path: Path, image: np.ndarray, *options: int) -> None:
-    """Write a picture in the format of its suffix, or raise an OSError."""
+    """Write an image in the format of its suffix, or raise an OSError."""
     # Not cv2.imwrite: it only returns False when the disk is full.
     path.write_bytes(cv2.imencode(path.suffix, image, list(options))[1].tobytes())
 
@@ -129,10 +130,10 @@ def write_json(path: Path, content: dict[str, Any], indent: int | None = None) -
 
 
 def progress_bar(items: Iterable[Any], total: int, split: str, show: bool) -> Iterable[Any]:
-    """Show how many pictures of a split are done."""
+    """Show how many images of a split are done."""
     from tqdm import tqdm
 
-    return tqdm(items, total=total, desc=f'{split} pictures', unit='picture', leave=False, disable=not show)
+    return tqdm(items, total=total, desc=f'{split} images', unit='image', leave=False, disable=not show)
 
 
 def _umask() -> int:

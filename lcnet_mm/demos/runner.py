@@ -1,4 +1,4 @@
-"""The demos: data, training, evaluation, pictures, export and a summary in one call."""
+"""The demos: data, training, evaluation, images, export and a summary in one call."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ..utils.files import write_json
 from ..utils.images import find_images, read_image
 from . import make_digits_dataset, make_streets_dataset
 
-NUM_PICTURES = 12
+NUM_IMAGES = 12
 SPLITS = ('train', 'val', 'test')
 
 
@@ -42,9 +42,9 @@ class Task:
         work_dir: Folder of its results.
         make_data: Makes the data in a folder, or keeps them.
         data_options: Overrides of the config for data in another folder.
-        pictures: Folder of the validation pictures in the data's.
+        validation_images: Folder of the validation images in the data's.
         metrics: Key of each metric in the summary, and its key in the evaluation.
-        tile: Width and height of a picture in the mosaic.
+        tile: Width and height of an image in the mosaic.
     """
 
     config: str
@@ -53,13 +53,13 @@ class Task:
     work_dir: Path
     make_data: Callable[[Path], Any]
     data_options: Callable[[Path], dict[str, Any]]
-    pictures: str
+    validation_images: str
     metrics: dict[str, str]
     tile: tuple[int, int]
 
 
 def digits_options(data_dir: Path) -> dict[str, Any]:
-    """The digits' annotation file for the evaluators."""
+    """Return the digits' annotation file for the evaluators."""
     file = str(data_dir / 'annotations' / 'instances_val2017.json')
     return {f'{split}_evaluator.ann_file': file for split in ('val', 'test')}
 
@@ -80,7 +80,7 @@ TASKS = {
         work_dir=Path('work_dirs/demo'),
         make_data=lambda folder: make_digits_dataset(folder),
         data_options=digits_options,
-        pictures='val2017',
+        validation_images='val2017',
         metrics={'bbox_mAP': 'coco/bbox_mAP', 'bbox_mAP_50': 'coco/bbox_mAP_50'},
         tile=(320, 320),
     ),
@@ -91,7 +91,7 @@ TASKS = {
         work_dir=Path('work_dirs/demo_seg'),
         make_data=make_streets,
         data_options=lambda _: {},
-        pictures='leftImg8bit/val',
+        validation_images='leftImg8bit/val',
         metrics={'mIoU': 'mIoU', 'aAcc': 'aAcc'},
         tile=(400, 200),
     ),
@@ -105,7 +105,7 @@ class Demo:
     Attributes:
         task: One of :data:`TASKS`.
         data_dir: Folder of the data set; it is made if it does not exist. The task's own by default.
-        work_dir: Folder of checkpoints, logs, pictures and the summary; the task's own by default.
+        work_dir: Folder of checkpoints, logs, images and the summary; the task's own by default.
         options: Overrides of the config, ``{'train_cfg.max_epochs': 2}``.
         config: The config to train; the task's own by default.
     """
@@ -169,8 +169,8 @@ def run_demo(demo: Demo) -> dict[str, Any]:
     print('3/5 evaluation')
     metrics = test(demo.load(), checkpoint, work_dir=demo.work_dir)
 
-    print('4/5 pictures')
-    images = find_images([demo.data_dir / demo.task.pictures])[:NUM_PICTURES]
+    print('4/5 images')
+    images = find_images([demo.data_dir / demo.task.validation_images])[:NUM_IMAGES]
     result = predict(demo.load(), checkpoint, images, demo.work_dir / 'predictions', score_thr=0.4)
     mosaic = demo.work_dir / 'demo.jpg'
     draw_mosaic([Path(image['drawing']) for image in result.images], mosaic, demo.task.tile)
@@ -186,7 +186,7 @@ def run_demo(demo: Demo) -> dict[str, Any]:
         threads=torch.get_num_threads(),
         config=str(demo.config),
         checkpoint=checkpoint,
-        picture=str(mosaic),
+        image=str(mosaic),
         predictions=str(result.json_file),
         export=str(export.work_dir),
         parity=export.passed,
@@ -202,24 +202,24 @@ def export_model(demo: Demo, checkpoint: str, images: list[Path]) -> tuple[Expor
     """Export the checkpoint at the size that it is tested with, and time the result.
 
     Returns:
-        The export, and the median milliseconds from picture to result by number of threads.
+        The export, and the median milliseconds from image to result by number of threads.
     """
     deploy_cfg, cfg = load_config(demo.task.deploy_config), demo.load()
     (resize,) = (step for step in cfg.test_pipeline if step.type == 'Resize')
     deploy_cfg.onnx_config.input_shape = list(resize.scale)
     export = deploy(deploy_cfg, cfg, str(demo.config), checkpoint, images[0], demo.work_dir / 'deploy')
     print(format_table(export.comparisons))
-    pictures = [read_image(path) for path in images]
+    arrays = [read_image(path) for path in images]
     latency = {}
     for threads in sorted({1, torch.get_num_threads()}):
         model = load_model(export.work_dir, threads)
         seconds = []
-        for picture in pictures * 5:
+        for array in arrays * 5:
             start = time.perf_counter()
-            model(picture)
+            model(array)
             seconds.append(time.perf_counter() - start)
         # The first round warms up.
-        latency[str(threads)] = round(1e3 * median(seconds[len(pictures) :]), 2)
+        latency[str(threads)] = round(1e3 * median(seconds[len(arrays) :]), 2)
     return export, latency
 
 
@@ -238,12 +238,12 @@ class stopwatch:
         self.file.write_text(json.dumps(before + time.monotonic() - self.start))
 
 
-def draw_mosaic(pictures: list[Path], target: Path, tile: tuple[int, int], columns: int = 4) -> None:
-    """Put pictures into one, ``columns`` to a row, each fitted into a tile of a width and height."""
+def draw_mosaic(images: list[Path], target: Path, tile: tuple[int, int], columns: int = 4) -> None:
+    """Put images into one, ``columns`` to a row, each fitted into a tile of a width and height."""
     width, height = tile
-    rows = -(-len(pictures) // columns)
+    rows = -(-len(images) // columns)
     canvas = np.full((rows * height, columns * width, 3), 255, np.uint8)
-    for index, path in enumerate(pictures):
+    for index, path in enumerate(images):
         image = read_image(path)
         scale = min(width / image.shape[1], height / image.shape[0])
         image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)[:height, :width]
@@ -257,7 +257,7 @@ LABELS = {'bbox_mAP': 'mAP 0.50:0.95', 'bbox_mAP_50': 'mAP 0.50', 'mIoU': 'mIoU,
 
 
 def format_summary(summary: dict[str, Any], file: Path) -> str:
-    """The one-screen summary."""
+    """Return the one-screen summary."""
     seconds = summary['training_seconds']
     trained = f'{seconds // 60} min {seconds % 60} s' if seconds is not None else 'unknown'
     length = f'{summary["epochs"]} epochs' if 'epochs' in summary else f'{summary["iters"]} iterations'
@@ -266,10 +266,10 @@ def format_summary(summary: dict[str, Any], file: Path) -> str:
     lines += [
         f'  training        {length} in {trained} on {summary["threads"]} threads',
         f'  checkpoint      {summary["checkpoint"]}',
-        f'  picture         {summary["picture"]}',
+        f'  image         {summary["image"]}',
         f'  predictions     {summary["predictions"]}',
         f'  OpenVINO        {summary["export"]}; the same results: {"yes" if summary["parity"] else "NO"}',
-        f'  latency         {latency} from picture to result',
+        f'  latency         {latency} from image to result',
         f'  this summary    {file}',
         '',
     ]

@@ -1,4 +1,4 @@
-"""A small classification data set of real handwriting as folders of pictures, most of them without labels."""
+"""A small classification data set of real handwriting as folders of images, most of them without labels."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .digits import load_scans, split_scans
 from .generated import SPLITS, make_folder, write_image
 
 NAME = 'lcnet_mm digit scans'
-# Raise this whenever the pictures of the same parameters change: the data set of another version is another one.
+# Raise this whenever the images of the same parameters change: the data set of another version is another one.
 VERSION = 1
 SIDE = 32
 LABELLED, UNLABELLED = 'meta/labelled.txt', 'meta/unlabelled.txt'
 
 
-def make_scans_dataset(out_dir: str | os.PathLike, num_labelled: int = 100, seed: int = 0) -> dict[str, Any]:
-    """Make scikit-learn's 1,797 scans of digits as pictures in folders of classes, or keep the ones that are there.
+def make_scans_dataset(out_dir: str | os.PathLike[str], num_labelled: int = 100, seed: int = 0) -> dict[str, Any]:
+    """Make scikit-learn's 1,797 scans of digits as images in folders of classes, or keep the ones that are there.
 
     ``train/DIGIT/*.png`` and ``val/DIGIT/*.png``, enlarged from 8x8 to 32x32 pixels, four fifths for training. Two
     lists divide the training scans for semi-supervised learning: ``meta/labelled.txt`` (``PATH LABEL``, the same number
@@ -54,7 +54,7 @@ def make_scans_dataset(out_dir: str | os.PathLike, num_labelled: int = 100, seed
     def fill(folder: Path) -> dict[str, Any]:
         for split in SPLITS:
             for index in parts[split]:
-                file = folder / split / picture_name(index, labels)
+                file = folder / split / image_name(index, labels)
                 file.parent.mkdir(parents=True, exist_ok=True)
                 write_image(file, enlarge(scans[index]))
         rng = np.random.default_rng([seed, 2])
@@ -63,7 +63,7 @@ def make_scans_dataset(out_dir: str | os.PathLike, num_labelled: int = 100, seed
             members = parts['train'][labels[parts['train']] == digit]
             chosen.update(rng.choice(members, num_labelled // 10, replace=False).tolist())
         (folder / 'meta').mkdir()
-        names = {index: picture_name(index, labels) for index in parts['train']}
+        names = {index: image_name(index, labels) for index in parts['train']}
         labelled = [f'{name} {labels[index]}\n' for index, name in names.items() if index in chosen]
         unlabelled = [f'{name}\n' for index, name in names.items() if index not in chosen]
         (folder / LABELLED).write_text(''.join(labelled))
@@ -73,13 +73,13 @@ def make_scans_dataset(out_dir: str | os.PathLike, num_labelled: int = 100, seed
     return make_folder(out_dir, NAME, VERSION, {'num_labelled': num_labelled, 'seed': seed}, fill, is_complete)
 
 
-def picture_name(index: int, labels: np.ndarray) -> str:
+def image_name(index: int, labels: np.ndarray) -> str:
     """Path of a scan below its split."""
     return f'{labels[index]}/{index:04d}.png'
 
 
 def enlarge(scan: np.ndarray) -> np.ndarray:
-    """A scan ``(8, 8)`` with ink 0 to 1 as a picture ``(32, 32, 3)`` uint8, white on black."""
+    """Return a scan ``(8, 8)`` with ink 0 to 1 as an image ``(32, 32, 3)`` uint8, white on black."""
     large = cv2.resize(scan, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
     grey = np.round(255 * np.clip(large, 0, 1)).astype(np.uint8)
     return np.repeat(grey[..., None], 3, 2)

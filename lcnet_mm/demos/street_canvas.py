@@ -1,4 +1,4 @@
-"""Painting in perspective: a picture and the label of every pixel at once."""
+"""Painting in perspective: an image and the label of every pixel at once."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ Color = tuple[float, float, float]
 Point = tuple[float, float, float]
 
 
-class Picture(NamedTuple):
+class DrawnImage(NamedTuple):
     """A scene.
 
     Attributes:
@@ -58,7 +58,7 @@ class Picture(NamedTuple):
 
 
 class Canvas:
-    """A picture and its labels, painted through a camera at the origin that looks along z.
+    """An image and its labels, painted through a camera at the origin that looks along z.
 
     Args:
         size: Width and height in pixels.
@@ -127,7 +127,7 @@ class Canvas:
         cv2.fillPoly(mask, [np.round(pixels).astype(np.int32)], 1)
         self.image[mask > 0] = (self.image[mask > 0] * 0.62).astype(np.uint8)
 
-    def develop(self, rng: np.random.Generator) -> Picture:
+    def develop(self, rng: np.random.Generator) -> DrawnImage:
         """Average to the final size, roughen the surfaces, and add light, blur and noise of the sensor."""
         labels = np.ascontiguousarray(self.labels[::OVERSAMPLING, ::OVERSAMPLING])
         height, width = labels.shape
@@ -144,15 +144,15 @@ class Canvas:
         light = rng.uniform(0.65, 1.2) * rng.uniform(0.92, 1.08, 3)
         gradient = np.linspace(rng.uniform(0.85, 1.1), rng.uniform(0.85, 1.1), width, dtype=np.float32)
         image *= light.astype(np.float32) * gradient[None, :, None]
-        image = 255 * np.clip(image / 255, 0, 1) ** np.float32(rng.uniform(0.85, 1.2))
+        image = (255 * np.clip(image / 255, 0, 1) ** rng.uniform(0.85, 1.2)).astype(np.float32)
         if rng.random() < 0.3:
             image = cv2.GaussianBlur(image, (3, 3), 0.6)
         image += rng.standard_normal(image.shape, np.float32) * rng.uniform(1, 5)
-        return Picture(np.clip(image, 0, 255).astype(np.uint8), labels)
+        return DrawnImage(np.clip(image, 0, 255).astype(np.uint8), labels)
 
 
 def shade(color: Color, factor: float) -> Color:
-    """A lighter or darker colour."""
+    """Return a lighter or darker color."""
     blue, green, red = (min(255.0, channel * factor) for channel in color)
     return blue, green, red
 
@@ -164,6 +164,6 @@ def random_color(rng: np.random.Generator, low: float = 30, high: float = 230) -
 
 
 def grey(rng: np.random.Generator, low: float, high: float, tint: float = 6) -> Color:
-    """A grey with a slight tint."""
+    """Return a grey with a slight tint."""
     blue, green, red = rng.uniform(low, high) + rng.uniform(-tint, tint, 3)
     return blue, green, red

@@ -1,7 +1,7 @@
 """Street scenes drawn in perspective, with a label for every pixel: a small stand-in for Cityscapes.
 
 A scene is a list of things at places in the world (metres; x to the right, y up from the ground, z ahead), painted from
-far to near into a picture and a map of Cityscapes' label ids at once.
+far to near into an image and a map of Cityscapes' label ids at once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from .street_canvas import IDS, Canvas, Color, Picture, grey, random_color, shade
+from .street_canvas import IDS, Canvas, Color, DrawnImage, grey, random_color, shade
 
 NEAREST, FARTHEST = 3.0, 90.0
 
@@ -28,7 +28,7 @@ class Street:
     """A random street; :meth:`paint` draws it.
 
     Args:
-        size: Width and height of the picture in pixels.
+        size: Width and height of the image in pixels.
         rng: All that is random comes from here.
     """
 
@@ -39,7 +39,7 @@ class Street:
         self.kerb = self.road + rng.uniform(1.8, 3.5)
         self.things: list[Thing] = []
 
-    def paint(self) -> Picture:
+    def paint(self) -> DrawnImage:
         """Draw the scene and the light."""
         self.paint_sky()
         self.paint_ground()
@@ -55,12 +55,15 @@ class Street:
         return self.canvas.develop(self.rng)
 
     def add(self, z: float, paint: Callable[[], None]) -> None:
+        """Add something to paint at a depth ``z``."""
         self.things.append(Thing(z, paint))
 
     def chance(self, probability: float) -> bool:
+        """Return True with a probability."""
         return bool(self.rng.random() < probability)
 
     def paint_sky(self) -> None:
+        """Paint the sky."""
         canvas, rng = self.canvas, self.rng
         top, bottom = [(225, 160, 95), (160, 155, 150), (150, 110, 120)][rng.integers(3)], grey(rng, 200, 245, 12)
         share = np.linspace(0, 1, canvas.height)[:, None] * canvas.height / canvas.horizon
@@ -69,6 +72,7 @@ class Street:
         canvas.labels[:] = IDS['sky']
 
     def paint_ground(self) -> None:
+        """Paint the road, the sidewalks and what is beside them."""
         canvas, rng = self.canvas, self.rng
         near, far = NEAREST / 2, 1000.0
 
@@ -100,7 +104,7 @@ class Street:
                 z += length + rng.uniform(0.5, 4)
 
     def add_border(self, side: int) -> None:
-        """Buildings, walls, fences and bushes along one side, from near to far."""
+        """Draw buildings, walls, fences and bushes along one side, from near to far."""
         rng = self.rng
         z = rng.uniform(-4, 2)
         while z < FARTHEST:
@@ -122,6 +126,7 @@ class Street:
             z += length + rng.uniform(0, 1.5)
 
     def add_building(self, x: float, z: float, length: float, side: int) -> None:
+        """Add a building on one side."""
         rng, canvas = self.rng, self.canvas
         height, depth = rng.uniform(7, 22), rng.uniform(8, 14)
         color = (rng.uniform(60, 190), rng.uniform(75, 190), rng.uniform(90, 215))
@@ -143,7 +148,7 @@ class Street:
         self.add(far, paint)
 
     def add_barrier(self, kind: str, x: float, z: float, length: float) -> None:
-        """A wall of stone, or a fence of bars."""
+        """Draw a wall of stone or a fence of bars."""
         rng, canvas = self.rng, self.canvas
         near, far = max(z, 0.7), z + length
         if kind == 'wall':
@@ -165,7 +170,7 @@ class Street:
         self.add(far, paint)
 
     def add_bush(self, x: float, z: float, radius: float, y: float = 0.4) -> None:
-        """A heap of leaves; also a tree's crown."""
+        """Draw a heap of leaves; also the crown of a tree."""
         rng, canvas = self.rng, self.canvas
         color = (rng.uniform(25, 60), rng.uniform(75, 135), rng.uniform(35, 90))
         leaves = [
@@ -180,6 +185,7 @@ class Street:
         self.add(z, paint)
 
     def add_tree(self, x: float, z: float) -> None:
+        """Add a tree."""
         rng, canvas = self.rng, self.canvas
         height = rng.uniform(3.5, 6.0)
         # A trunk belongs to the vegetation, as in Cityscapes.
@@ -200,6 +206,7 @@ class Street:
             z += rng.uniform(4, 9)
 
     def add_pole(self, x: float, z: float, kind: str) -> None:
+        """Add a pole with a sign, a light or nothing."""
         rng, canvas = self.rng, self.canvas
         color, width = grey(rng, 90, 150), rng.uniform(0.24, 0.34)
         height = rng.uniform(5, 7) if kind == 'lamp' else rng.uniform(2.6, 4.0)
@@ -245,10 +252,12 @@ class Street:
                 z += length + rng.uniform(3, 10)
 
     def add_wheels(self, x: float, z: float, width: float, radius: float, label: str) -> None:
+        """Draw two wheels."""
         for side in (-1, 1):
             self.canvas.upright(x + side * 0.36 * width, z, 0.16 * width, 0, radius, (25, 25, 25), label)
 
     def add_car(self, x: float, z: float) -> float:
+        """Add a car and return its length."""
         rng, canvas = self.rng, self.canvas
         color, width = random_color(rng), rng.uniform(1.7, 1.95)
 
@@ -265,6 +274,7 @@ class Street:
         return 4.2
 
     def add_truck(self, x: float, z: float) -> float:
+        """Add a truck and return its length."""
         rng, canvas = self.rng, self.canvas
         cargo, length = random_color(rng, 90, 235), rng.uniform(6, 8)
 
@@ -278,6 +288,7 @@ class Street:
         return length
 
     def add_bus(self, x: float, z: float) -> float:
+        """Add a bus and return its length."""
         rng, canvas = self.rng, self.canvas
         color = [(45, 60, 200), (40, 190, 235), (190, 120, 50)][rng.integers(3)]
 
@@ -294,7 +305,7 @@ class Street:
         return 10.0
 
     def add_train(self, x: float, z: float) -> float:
-        """A tram: white above a stripe, a round headlight in the middle, no wheels."""
+        """Draw a tram: white above a stripe, a round headlight in the middle, no wheels."""
         rng, canvas = self.rng, self.canvas
         stripe = [(60, 150, 60), (150, 60, 120)][rng.integers(2)]
 
@@ -326,6 +337,7 @@ class Street:
                 self.add_bike(lane * self.road + rng.uniform(-0.3, 0.3), rng.uniform(5, 14), kind, True)
 
     def add_person(self, x: float, z: float) -> None:
+        """Add a person."""
         rng, canvas = self.rng, self.canvas
         tall, legs, coat = rng.uniform(1.55, 1.9), random_color(rng, 20, 120), random_color(rng)
         step = rng.uniform(0.05, 0.2)
@@ -344,7 +356,7 @@ class Street:
         self.canvas.disc(x, top - 0.13, z, 0.14, (125, 155, 205), label)
 
     def add_bike(self, x: float, z: float, kind: str, ridden: bool) -> None:
-        """A bicycle or motorcycle, seen from the side where it waits and from behind where it is ridden."""
+        """Draw a bicycle or motorcycle: from the side if it is parked, from the rear if it is ridden."""
         rng, canvas = self.rng, self.canvas
         color, coat = random_color(rng), random_color(rng)
 
@@ -380,7 +392,7 @@ class Street:
         self.add(z, paint)
 
     def paint_ego_vehicle(self) -> None:
-        """The camera car's own bonnet, which Cityscapes does not evaluate."""
+        """Draw the hood of the camera car, which Cityscapes does not evaluate."""
         canvas, rng = self.canvas, self.rng
         axes = (round(canvas.width * rng.uniform(0.45, 0.6)), round(canvas.height * rng.uniform(0.05, 0.1)))
         place = (canvas.width // 2, canvas.height)
@@ -388,7 +400,7 @@ class Street:
         cv2.ellipse(canvas.labels, place, axes, 0, 0, 360, IDS['ego_vehicle'], cv2.FILLED)
 
 
-def compose_street(size: tuple[int, int], rng: np.random.Generator) -> Picture:
+def compose_street(size: tuple[int, int], rng: np.random.Generator) -> DrawnImage:
     """Draw a scene.
 
     Args:

@@ -12,18 +12,18 @@ import numpy as np
 
 from ..data.cityscapes import IMAGE_SUFFIX, LABEL_SUFFIX
 from .generated import SPLITS, check_parameters, make_folder, progress_bar, write_image
-from .street_canvas import IDS, Picture
+from .street_canvas import IDS, DrawnImage
 from .street_images import compose_street
 
 NAME = 'lcnet_mm street scenes'
-# Raise this whenever the pictures of the same parameters change: the data set of another version is another one.
+# Raise this whenever the images of the same parameters change: the data set of another version is another one.
 VERSION = 1
-# Cityscapes has its pictures in folders of cities, and no city is in two splits.
+# Cityscapes has its images in folders of cities, and no city is in two splits.
 CITIES = dict(train='drawnstadt', val='malheim')
 
 
 def make_streets_dataset(
-    out_dir: str | os.PathLike,
+    out_dir: str | os.PathLike[str],
     num_train: int = 300,
     num_val: int = 60,
     image_size: tuple[int, int] = (512, 256),
@@ -33,20 +33,20 @@ def make_streets_dataset(
     """Make street scenes as Cityscapes is delivered, or keep the ones that are there.
 
     ``leftImg8bit/{train,val}/CITY/*_leftImg8bit.png`` and ``gtFine/{train,val}/CITY/*_gtFine_labelIds.png``; the maps
-    of train ids are made by :func:`~lcnet_mm.data.cityscapes.prepare_cityscapes`, as for the real data. Picture `i`
+    of train ids are made by :func:`~lcnet_mm.data.cityscapes.prepare_cityscapes`, as for the real data. Image `i`
     of a split depends on ``seed``, the split, `i` and ``image_size`` alone, so no scene is in both splits.
 
     Args:
         out_dir: Folder to make.
-        num_train: Number of training pictures, at least 1.
-        num_val: Number of validation pictures, at least 1.
+        num_train: Number of training images, at least 1.
+        num_val: Number of validation images, at least 1.
         image_size: Width and height in px, each 64 to 2048.
         seed: Seed, at least 0.
         progress: Shows a progress bar.
 
     Returns:
         ``out_dir`` (str), ``created`` (False if an equal data set was kept), ``parameters``, and per split ``images``
-        and ``pictures_with``, the number of pictures in which each label is.
+        and ``images_with``, the number of images in which each label is.
 
     Raises:
         TypeError, ValueError: If an argument is wrong.
@@ -66,31 +66,31 @@ def make_streets_dataset(
         for number, split in enumerate(SPLITS):
             count = parameters[f'num_{split}']
 
-            def compose(index: int, number: int = number) -> Picture:
+            def compose(index: int, number: int = number) -> DrawnImage:
                 return compose_street(image_size, np.random.default_rng([seed, number, index]))
 
             # OpenCV and NumPy leave Python's lock while they work.
             with ThreadPoolExecutor(os.cpu_count()) as pool:
-                pictures = progress_bar(pool.map(compose, range(count)), count, split, progress)
-                summary[split] = _write_split(folder, split, pictures)
+                images = progress_bar(pool.map(compose, range(count)), count, split, progress)
+                summary[split] = _write_split(folder, split, images)
         return summary
 
     return make_folder(out_dir, NAME, VERSION, parameters, fill, is_complete)
 
 
-def _write_split(root: Path, split: str, pictures: Iterable[Picture]) -> dict[str, Any]:
-    """Write the pictures and label maps of a split and return its summary."""
+def _write_split(root: Path, split: str, images: Iterable[DrawnImage]) -> dict[str, Any]:
+    """Write the images and label maps of a split and return its summary."""
     city = CITIES[split]
     folders = [root / kind / split / city for kind in ('leftImg8bit', 'gtFine')]
     for folder in folders:
         folder.mkdir(parents=True)
     counts = dict.fromkeys(IDS, 0)
     index = 0
-    for index, picture in enumerate(pictures, 1):
+    for index, image in enumerate(images, 1):
         stem = f'{city}_{index:06d}_000019'
-        write_image(folders[0] / f'{stem}{IMAGE_SUFFIX}', picture.image)
-        write_image(folders[1] / f'{stem}{LABEL_SUFFIX}', picture.label_ids)
-        present = set(np.unique(picture.label_ids).tolist())
+        write_image(folders[0] / f'{stem}{IMAGE_SUFFIX}', image.image)
+        write_image(folders[1] / f'{stem}{LABEL_SUFFIX}', image.label_ids)
+        present = set(np.unique(image.label_ids).tolist())
         for name, label in IDS.items():
             counts[name] += label in present
-    return {'images': index, 'pictures_with': {name: count for name, count in counts.items() if count}}
+    return {'images': index, 'images_with': {name: count for name, count in counts.items() if count}}

@@ -1,4 +1,4 @@
-"""INT8 beside an export, kept only where the accuracy allows it."""
+"""INT8 next to an export, kept only where the accuracy allows it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,25 +16,21 @@ from mmdeploy.utils import get_backend
 from mmengine.config import Config
 
 from ..data.checks import check_data
-from ..latency.networks import Network
-from ..latency.timing import compile_network
+from ..data.spec import ModelSpec
 from ..utils.errors import BUILD_ERRORS, UserError, as_user_error
 from ..utils.files import write_json
-from ..utils.images import find_images
 from ..utils.machine import describe_machine, format_machine
-from ..utils.openvino import openvino_core
+from ..utils.openvino import COMPILE_OPTIONS, openvino_core
 from ..utils.timing import time_in_turn
 from . import parity
 from .backend import convert_onnx
 from .calibration import calibration_arrays, find_calibration
+from .comparison import compare_outputs, open_file
 from .description import INT8_MODEL, INT8_REPORT
-from .evaluation import evaluate
-from .export import build_processor, compare_outputs, open_file, quiet
+from .evaluation import METRICS, evaluate
+from .export import build_processor, find_image, quiet, resolve_export
 from .quantize import STEPS, quantize, save
 
-# Largest drop of each metric that is accepted by default, in points of a hundred, and the metric's points per unit.
-MAX_DROP = {'coco/bbox_mAP': 0.5, 'pascal_voc/mAP': 0.5, 'mIoU': 1.0, 'accuracy/top1': 1.0}
-POINTS = {'coco/bbox_mAP': 100.0, 'pascal_voc/mAP': 100.0, 'mIoU': 1.0, 'accuracy/top1': 1.0}
 ROUNDS = 100
 
 
@@ -47,9 +43,9 @@ class Variant:
         layers: Of INT8, which layers.
         bytes: Size of the weights' file.
         accuracy: The main metric in points of a hundred.
-        drop: What FP32 has more, in points.
+        drop: By how many points FP32 is better.
         milliseconds: Median latency of the network on one thread; None where it was not measured.
-        parity: How far the outputs for the picture are from those of FP32.
+        parity: How far the outputs for the image are from those of FP32.
     """
 
     name: str
@@ -68,8 +64,8 @@ class Quantization:
     Attributes:
         metric: Name of the main metric.
         max_drop: The largest drop allowed, in points.
-        kept: Whether INT8 is within it, and there.
-        pictures: Number of pictures of the calibration.
+        kept: Whether INT8 is within it, and has been written.
+        images: Number of images of the calibration.
         input_shape: Of the latencies, ``(1, C, H, W)``.
         variants: FP32, FP16 and the INT8 that is kept, or else loses least.
         rejected: INT8 with other layers.
@@ -79,20 +75,20 @@ class Quantization:
     metric: str
     max_drop: float
     kept: bool
-    pictures: int
+    images: int
     input_shape: tuple[int, ...]
     variants: list[Variant]
     rejected: list[Variant] = field(default_factory=list)
     machine: dict[str, Any] = field(default_factory=describe_machine)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON types."""
+        """Return the report as JSON types."""
         return asdict(self)
 
     def format_table(self) -> str:
-        """The report as text."""
+        """Return the report as text."""
         first = self.variants[0].milliseconds or math.nan
-        lines = [f'{"":<6}{self.metric:>14}{"drop":>7}{"ms":>8}{"speed-up":>10}{"MB":>8}  on the picture, against FP32']
+        lines = [f'{"":<6}{self.metric:>14}{"drop":>7}{"ms":>8}{"speed-up":>10}{"MB":>8}  on the image, against FP32']
         for variant in self.variants:
             ms = variant.milliseconds or math.nan
             lines.append(
@@ -102,44 +98,44 @@ class Quantization:
         lines += [f'INT8 of {v.layers} was rejected: it loses {v.drop:.2f} points' for v in self.rejected]
         shape = 'x'.join(map(str, self.input_shape))
         lines.append(
-            f'INT8: {self.variants[-1].layers}, calibrated on {self.pictures} pictures; at most {self.max_drop:g} '
+            f'INT8: {self.variants[-1].layers}, calibrated on {self.images} images; at most {self.max_drop:g} '
             f'points may be lost'
         )
         lines.append(f'latency: {shape}, one thread, medians in turn; {format_machine(self.machine)}')
         return '\n'.join(lines)
 
     def format_refusal(self) -> str:
-        """Why INT8 is not kept, in one line."""
+        """Say in one line why INT8 is not kept."""
         least = self.variants[-1]
         return (
             f'INT8 loses {least.drop:.2f} points of {self.metric} at best ({least.layers}), {self.max_drop:g} are '
-            f'allowed: FP32 is kept; see {INT8_REPORT}. More pictures for --calib, a larger --max-drop, or fine-tuning'
+            f'allowed: FP32 is kept; see {INT8_REPORT}. Calibrate on more images, allow a larger drop, or fine-tune'
         )
 
 
 def check_int8(deploy_cfg: Config, cfg: Config, calib: str | Path, max_drop: float | None = None) -> list[Path]:
-    """Check all that INT8 needs, before the long work.
+    """Check everything that INT8 needs, before the long work.
 
     Args:
         deploy_cfg: The deploy config.
         cfg: The model's config.
-        calib: Pictures for the calibration; see :func:`~lcnet_mm.deploy.calibration.find_calibration`.
+        calib: Images for the calibration; see :func:`~lcnet_mm.deploy.calibration.find_calibration`.
         max_drop: The largest drop allowed.
 
     Returns:
-        The pictures of the calibration.
+        The images of the calibration.
 
     Raises:
         UserError: something is missing or wrong.
     """
     backend = get_backend(deploy_cfg).value
     if backend != 'openvino':
-        raise UserError(f'--int8 needs a deploy config for openvino, this one is for {backend}')
+        raise UserError(f'INT8 needs a deploy config for openvino, this one is for {backend}')
     if max_drop is not None and not 0 <= max_drop < math.inf:
-        raise UserError(f'--max-drop {max_drop} must be at least 0')
+        raise UserError(f'max_drop must be at least 0, got {max_drop}')
     for key in ('test_dataloader', 'test_evaluator'):
         if not cfg.get(key):
-            raise UserError(f"--int8 measures the accuracy on the config's test data, and the config has no {key}")
+            raise UserError(f"INT8 needs the accuracy on the config's test data, and the config has no {key}")
     check_data(cfg, ('test',))
     return find_calibration(calib, cfg)
 
@@ -150,24 +146,30 @@ def quantize_export(
     checkpoint: str | Path,
     image: str | Path,
     work_dir: str | Path,
-    pictures: Sequence[Path],
+    images: Sequence[Path],
     max_drop: float | None = None,
 ) -> Quantization:
     """Add INT8 to what :func:`~lcnet_mm.deploy.export.deploy` wrote.
 
-    Writes ``quantization.json``; where the drop is within the limit also ``end2end_int8.xml`` and ``.bin``, which then
-    stand in ``model.json``. The other files stay as they are, and where it fails so do all.
+    Writes ``quantization.json``, and where the drop is within the limit ``end2end_int8.xml`` and ``.bin``, which then
+    ``model.json`` names. The other files stay as they are, and where it fails all of them do.
 
     Args:
-        deploy_cfg, cfg, checkpoint, image, work_dir: As for ``deploy``.
-        pictures: For the calibration, as :func:`check_int8` returns them.
-        max_drop: The largest drop of the main metric, in points of a hundred; that of :data:`MAX_DROP` by default.
+        deploy_cfg: The deploy config of the export.
+        cfg: The model's config.
+        checkpoint: The checkpoint that was exported.
+        image: The image that the outputs are compared on.
+        work_dir: The folder of the export.
+        images: For the calibration, as :func:`check_int8` returns them.
+        max_drop: The largest drop of the main metric, in points of a hundred; that of
+            :data:`~lcnet_mm.deploy.evaluation.METRICS` by default.
 
     Raises:
         UserError: the evaluation gives no metric that is known, or NNCF fails.
     """
     work_dir = Path(work_dir)
-    (image,) = find_images([image])
+    image = find_image(image)
+    spec = resolve_export(deploy_cfg, cfg)
     processor = build_processor(deploy_cfg, cfg)
     with as_user_error('the model cannot be built', *BUILD_ERRORS):
         model = processor.build_pytorch_model(None).eval()
@@ -177,81 +179,83 @@ def quantize_export(
             'FP32': convert_onnx(onnx_file, Path(folder, 'fp32.xml'), False),
             'FP16': convert_onnx(onnx_file, Path(folder, 'fp16.xml'), True),
         }
-        meter = AccuracyMeter(processor, checkpoint, files['FP32'])
+        meter = _AccuracyMeter(processor, checkpoint, files['FP32'], spec.metric)
         if max_drop is None:
-            max_drop = MAX_DROP[meter.metric]
+            max_drop = METRICS[meter.metric].int8_drop
         variants = [meter.first, meter.measure('FP16', files['FP16'])]
-        arrays = calibration_arrays(processor, model.data_preprocessor, list(pictures))
-        tried = try_steps(files['FP32'], arrays, meter, max_drop)
+        arrays = calibration_arrays(processor, model.data_preprocessor, list(images))
+        tried = _try_steps(files['FP32'], arrays, meter, max_drop)
         int8, files['INT8'] = min(tried, key=lambda entry: entry[0].drop)
         variants.append(int8)
-        add_latencies(variants, files, arrays[0].shape)
-        add_parity(variants, files, processor, model, image)
+        _add_latencies(variants, files, arrays[0].shape)
+        _add_parity(variants, files, processor, spec, model, image)
         result = Quantization(
             metric=meter.metric,
             max_drop=max_drop,
-            kept=within(int8, max_drop),
-            pictures=len(arrays),
+            kept=_within(int8, max_drop),
+            images=len(arrays),
             input_shape=arrays[0].shape,
             variants=variants,
             rejected=[variant for variant, _ in tried if variant is not int8],
         )
         if result.kept:
-            keep(files['INT8'], work_dir)
+            _keep(files['INT8'], work_dir)
         write_json(work_dir / INT8_REPORT, result.to_dict())
     return result
 
 
-class AccuracyMeter:
+class _AccuracyMeter:
     """Measures the accuracy of files against that of the first.
 
     Args:
         processor: mmdeploy's task processor.
         checkpoint: The checkpoint.
         float32: The first file.
+        main: The main metric of the config's evaluator, if it is known.
 
     Attributes:
         metric: Name of the main metric.
         first: The measured first file.
 
     Raises:
-        UserError: the evaluation has no metric of :data:`MAX_DROP`.
+        UserError: the evaluation has no metric of :data:`~lcnet_mm.deploy.evaluation.METRICS`.
     """
 
-    def __init__(self, processor: Any, checkpoint: str | Path, float32: Path) -> None:
+    def __init__(self, processor: Any, checkpoint: str | Path, float32: Path, main: str | None = None) -> None:
         self.processor, self.checkpoint = processor, checkpoint
         metrics = self.evaluate(float32)
-        known = [name for name in MAX_DROP if name in metrics]
+        known = [name for name in (main, *METRICS) if name in METRICS and name in metrics]
         if not known:
             raise UserError(
-                f'the evaluation gives {", ".join(metrics) or "nothing"}; INT8 needs one of {", ".join(MAX_DROP)}'
+                f'the evaluation gives {", ".join(metrics) or "nothing"}; INT8 needs one of {", ".join(METRICS)}'
             )
         self.metric = known[0]
-        self.first = Variant('FP32', '', weight_bytes(float32), metrics[self.metric] * POINTS[self.metric], 0.0)
+        self.points = METRICS[self.metric].points
+        self.first = Variant('FP32', '', _weight_bytes(float32), metrics[self.metric] * self.points, 0.0)
 
     def evaluate(self, file: Path) -> dict[str, float]:
-        """All metrics of a file."""
-        return evaluate(self.processor, self.processor.model_cfg, self.checkpoint, file)
+        """Return all metrics of a file."""
+        return evaluate(self.processor, self.checkpoint, file)
 
     def measure(self, name: str, file: Path, layers: str = '') -> Variant:
         """Measure another file."""
         # CocoMetric returns nothing where nothing was detected.
-        accuracy = self.evaluate(file).get(self.metric, 0.0) * POINTS[self.metric]
-        return Variant(name, layers, weight_bytes(file), accuracy, self.first.accuracy - accuracy)
+        accuracy = self.evaluate(file).get(self.metric, 0.0) * self.points
+        return Variant(name, layers, _weight_bytes(file), accuracy, self.first.accuracy - accuracy)
 
 
-def weight_bytes(file: Path) -> int:
-    """Size of the weights of an ``.xml``."""
+def _weight_bytes(file: Path) -> int:
+    """Return the size of the weights of an ``.xml``."""
     return file.with_suffix('.bin').stat().st_size
 
 
-def try_steps(
-    float32: Path, arrays: Sequence[np.ndarray], meter: AccuracyMeter, max_drop: float
+def _try_steps(
+    float32: Path, arrays: Sequence[np.ndarray], meter: _AccuracyMeter, max_drop: float
 ) -> list[tuple[Variant, Path]]:
-    """Quantise with one step after the other until the limit is held.
+    """Quantize with one step after the other until the limit is held.
 
     Returns:
-        All that were tried, with their files beside ``float32``; the last one holds the limit, or none does.
+        Everything that was tried, with the files next to ``float32``; the last one holds the limit, or none does.
 
     Raises:
         UserError: NNCF fails, or there is nothing to quantise.
@@ -259,45 +263,58 @@ def try_steps(
     source = openvino_core().read_model(float32)
     tried: list[tuple[Variant, Path]] = []
     for index, step in enumerate(STEPS):
-        with as_user_error('NNCF cannot quantise the model', RuntimeError):
+        with as_user_error('NNCF cannot quantize the model', RuntimeError):
             quantized = quantize(source.clone(), step, arrays)
         if quantized is None:
             continue
         file = save(quantized, float32.with_name(f'int8-{index}.xml'))
         tried.append((meter.measure('INT8', file, step.name), file))
-        if within(tried[-1][0], max_drop):
+        if _within(tried[-1][0], max_drop):
             break
     if not tried:
-        raise UserError('the model has no convolution that could be quantised')
+        raise UserError('the model has no convolution that could be quantized')
     return tried
 
 
-def within(variant: Variant, max_drop: float) -> bool:
-    """Whether the drop is allowed, up to the rounding of sums."""
+def _within(variant: Variant, max_drop: float) -> bool:
+    """Return whether the drop is allowed, up to the rounding of sums."""
     return variant.drop <= max_drop + 1e-6
 
 
-def add_latencies(variants: Sequence[Variant], files: dict[str, Path], shape: tuple[int, ...]) -> None:
+def _add_latencies(variants: Sequence[Variant], files: dict[str, Path], shape: tuple[int, ...]) -> None:
     """Time the variants in turn on one thread."""
-    calls = {name: compile_network(Network(name, file, shape), 'openvino', 1) for name, file in files.items()}
-    times = time_in_turn(calls, ROUNDS)
+    times = time_in_turn({name: _compile(file, shape) for name, file in files.items()}, ROUNDS)
     for variant in variants:
         variant.milliseconds = 1e3 * times[variant.name].median
 
 
-def add_parity(variants: Sequence[Variant], files: dict[str, Path], processor: Any, model: Any, image: Path) -> None:
-    """Compare the outputs for the picture with those of the first variant."""
+def _compile(file: Path, shape: tuple[int, ...]) -> Callable[[], Any]:
+    """Return a function that runs a model once, on one thread and one fixed random input."""
+    model = openvino_core().read_model(file)
+    model.reshape(list(shape))
+    compiled = openvino_core().compile_model(model, 'CPU', {**COMPILE_OPTIONS, 'INFERENCE_NUM_THREADS': 1})
+    request = compiled.create_infer_request()
+    image = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    return lambda: request.infer([image], share_inputs=True)
+
+
+def _add_parity(
+    variants: Sequence[Variant], files: dict[str, Path], processor: Any, spec: ModelSpec, model: Any, image: Path
+) -> None:
+    """Compare the outputs for the image with those of the first variant."""
     deploy_cfg = processor.deploy_cfg
     shape = deploy_cfg.onnx_config.get('input_shape')
     _, tensor = processor.create_input(str(image), shape, data_preprocessor=model.data_preprocessor)
     outputs = {name: open_file(file, deploy_cfg)(tensor) for name, file in files.items()}
     for variant in variants[1:]:
         factor = parity.FP16_FACTOR if variant.name == 'FP16' else parity.INT8_FACTOR
-        found = compare_outputs(model, deploy_cfg, outputs['FP32'], outputs[variant.name], tuple(tensor.shape), factor)
-        variant.parity = '; '.join(f'{output}: {worst:.3g} {detail}' for output, (_, worst, _, detail) in found)
+        found = compare_outputs(
+            model, spec, deploy_cfg, outputs['FP32'], outputs[variant.name], tuple(tensor.shape), factor
+        )
+        variant.parity = '; '.join(f'{output}: {result.worst:.3g} {result.detail}' for output, result in found)
 
 
-def keep(file: Path, work_dir: Path) -> None:
+def _keep(file: Path, work_dir: Path) -> None:
     """Put an INT8 model into an export: its files first, then their mention in ``model.json``."""
     target = work_dir / INT8_MODEL
     for suffix in ('.bin', '.xml'):

@@ -81,12 +81,12 @@ class OpenVINOManager(BaseBackendManager):
 
     @classmethod
     def is_available(cls, with_custom_ops: bool = False) -> bool:
-        """True: this module imports OpenVINO, and there are no custom ops."""
+        """Return True: this module imports OpenVINO, and there are no custom ops."""
         return True
 
     @classmethod
     def get_version(cls) -> str:
-        """The version of OpenVINO."""
+        """Return the version of OpenVINO."""
         return version('openvino')
 
     @classmethod
@@ -151,7 +151,7 @@ class OpenVINOWrapper(BaseWrapper):
 
     @TimeCounter.count_time(Backend.OPENVINO.value)
     def execute(self, request: openvino.InferRequest, arrays: dict[str, Any]) -> None:
-        """The timed part: inference alone."""
+        """Run the inference; only this is timed."""
         request.infer(arrays, share_inputs=True)
 
     def request(self, shapes: dict[str, tuple[int, ...]]) -> openvino.InferRequest:

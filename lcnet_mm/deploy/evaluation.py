@@ -4,25 +4,50 @@ from __future__ import annotations
 
 import tempfile
 from copy import deepcopy
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
 
-from ..apis.test import test
+from ..data.checks import check_data
+from ..data.spec import datasets_of, fit_pipeline
+from ..utils.checkpoint import load_weights
+from ..utils.errors import BUILD_ERRORS, UserError, as_user_error
 
-# Largest drop of the main metric that --data accepts, in the metric's own unit.
-METRIC_LIMITS = {'coco/bbox_mAP': 0.001, 'mIoU': 0.1, 'accuracy/top1': 0.05}
+
+@dataclass(frozen=True)
+class Metric:
+    """How a main metric is judged.
+
+    Attributes:
+        points: Points of a hundred per unit of the metric.
+        export_drop: Points that an exported model may lose against PyTorch.
+        int8_drop: Points that INT8 may lose against FP32 by default.
+    """
+
+    points: float
+    export_drop: float
+    int8_drop: float
 
 
-def evaluate(processor: Any, cfg: Config, checkpoint: str | Path, file: Path | None = None) -> dict[str, float]:
+METRICS = {
+    'coco/bbox_mAP': Metric(100.0, 0.1, 0.5),
+    'pascal_voc/mAP': Metric(100.0, 0.1, 0.5),
+    'mIoU': Metric(1.0, 0.1, 1.0),
+    'accuracy/top1': Metric(1.0, 0.05, 1.0),
+}
+# Classes that are decided before the resize have coarser outlines than PyTorch's.
+ARGMAX_FIRST_DROP = 3.0
+
+
+def evaluate(processor: Any, checkpoint: str | Path, file: Path | None = None) -> dict[str, float]:
     """Evaluate on the config's test data, at the input size of the export.
 
     Args:
         processor: mmdeploy's task processor.
-        cfg: The model's config.
-        checkpoint: Its checkpoint.
+        checkpoint: The checkpoint.
         file: The exported file; without one the PyTorch model is evaluated.
 
     Returns:
@@ -31,24 +56,52 @@ def evaluate(processor: Any, cfg: Config, checkpoint: str | Path, file: Path | N
     Raises:
         UserError: the data or the config is wrong.
     """
-    cfg = deepcopy(cfg)
-    shape = processor.deploy_cfg.onnx_config.get('input_shape')
-    for step in cfg.test_dataloader.dataset.pipeline if shape else []:
-        if step['type'].split('.')[-1] == 'Resize':
-            step.update(scale=tuple(shape), keep_ratio=False)
+    cfg = deepcopy(processor.model_cfg)
+    size = processor.deploy_cfg.onnx_config.get('input_shape')
+    for dataset in datasets_of(cfg, 'test') if size else ():
+        dataset.pipeline = fit_pipeline(dataset.pipeline, tuple(size))
     # Hooks of training such as the EMA copy the model, and a compiled one cannot be copied.
     cfg.custom_hooks = []
-    # One that writes nothing: mmengine keeps a visualizer for the whole process, with the folder of the first runner.
-    cfg.visualizer = dict(type='mmengine.Visualizer', name='evaluation', vis_backends=None)
-    build_model = partial(processor.build_backend_model, [str(file)]) if file else None
+    # One that writes nothing and has no name: mmengine keeps named ones for the whole process.
+    cfg.visualizer = dict(type='mmengine.Visualizer', vis_backends=None)
+    cfg.update(resume=False, load_from=None, launcher='none')
+    check_data(cfg, ('test',))
     with tempfile.TemporaryDirectory() as logs:
-        metrics = test(cfg, checkpoint, work_dir=logs, build_model=build_model)
+        cfg.work_dir = logs
+        with as_user_error('the config cannot be built', *BUILD_ERRORS):
+            runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+        if file is None:
+            load_weights(runner.model, checkpoint)
+        else:
+            runner.model = processor.build_backend_model([str(file)])
+        metrics = runner.test()
     return {key: float(value) for key, value in metrics.items()}
 
 
-def drops(metrics: dict[str, dict[str, float]], limits: dict[str, float] = METRIC_LIMITS) -> dict[str, float]:
-    """The main metrics that the exported model loses too much of, with the loss."""
-    if not metrics:
+def drops(metrics: dict[str, dict[str, float]], argmax_first: bool = False) -> dict[str, float]:
+    """Return the main metrics of which the exported model loses more than :data:`METRICS` allows.
+
+    Args:
+        metrics: Those of the sides 'pytorch' and 'exported'; empty where nothing was evaluated.
+        argmax_first: Whether the export decides the classes of pixels before it resizes.
+
+    Returns:
+        The losses by name, in the metric's own unit.
+
+    Raises:
+        UserError: the evaluation has no metric that is known, so that nothing can be compared.
+    """
+    if not metrics or not metrics['pytorch']:
         return {}
-    lost = {key: metrics['pytorch'][key] - metrics['exported'].get(key, 0.0) for key in metrics['pytorch']}
-    return {key: lost[key] for key, limit in limits.items() if lost.get(key, 0.0) > limit}
+    if not set(METRICS) & set(metrics['pytorch']):
+        raise UserError(
+            f'the evaluation gives {", ".join(metrics["pytorch"])}; to compare the accuracy it needs one of '
+            f'{", ".join(METRICS)}'
+        )
+    lost = {}
+    for name in set(METRICS) & set(metrics['pytorch']):
+        drop = metrics['pytorch'][name] - metrics['exported'].get(name, 0.0)
+        allowed = ARGMAX_FIRST_DROP if argmax_first and name == 'mIoU' else METRICS[name].export_drop
+        if METRICS[name].points * drop > allowed:
+            lost[name] = drop
+    return lost

@@ -24,7 +24,7 @@ SQUEEZE_EXCITATION = r'/se/'
 
 @dataclass(frozen=True)
 class Step:
-    """Which layers are quantised; see :data:`STEPS`.
+    """Which layers are quantized; see :data:`STEPS`.
 
     Attributes:
         name: For the report.
@@ -67,27 +67,27 @@ def is_layer(op: openvino.Node) -> bool:
 def float_layers(model: openvino.Model, step: Step) -> list[str]:
     """Names of the ops that stay in float32.
 
-    Behind the last layers there is arithmetic of coordinates, selection, softmax and argmax, which NNCF would quantise
+    Behind the last layers there is arithmetic of coordinates, selection, softmax and argmax, which NNCF would quantize
     where it can; it stays in float32 in every step.
     """
     ops = model.get_ordered_ops()
-    # Whether a layer stands before or behind each op.
+    # Whether a layer stands before or after each op.
     before: dict[str, bool] = {}
-    behind: dict[str, bool] = {op.get_friendly_name(): False for op in ops}
+    after: dict[str, bool] = {op.get_friendly_name(): False for op in ops}
     for op in ops:
         sources = [value.get_node() for value in op.input_values()]
         before[op.get_friendly_name()] = any(is_layer(s) or before[s.get_friendly_name()] for s in sources)
     for op in reversed(ops):
         for source in (value.get_node() for value in op.input_values()):
-            behind[source.get_friendly_name()] |= is_layer(op) or behind[op.get_friendly_name()]
+            after[source.get_friendly_name()] |= is_layer(op) or after[op.get_friendly_name()]
     names = []
     for op in ops:
         name = op.get_friendly_name()
         if op.get_type_name() in ('Constant', 'Parameter', 'Result'):
             continue
-        is_end = is_layer(op) and not (before[name] and behind[name])
+        is_end = is_layer(op) and not (before[name] and after[name])
         if (
-            not (is_layer(op) or behind[name])
+            not (is_layer(op) or after[name])
             or (not step.squeeze_excitation and re.search(SQUEEZE_EXCITATION, name))
             or (not step.depthwise and op.get_type_name().startswith('Group'))
             or (not step.ends and is_end)
@@ -98,7 +98,7 @@ def float_layers(model: openvino.Model, step: Step) -> list[str]:
 
 
 def quantize(model: openvino.Model, step: Step, arrays: Sequence[np.ndarray]) -> openvino.Model | None:
-    """Quantise weights and activations with NNCF.
+    """Quantize weights and activations with NNCF.
 
     Args:
         model: The float32 model.
@@ -106,14 +106,14 @@ def quantize(model: openvino.Model, step: Step, arrays: Sequence[np.ndarray]) ->
         arrays: Calibration inputs, ``(1, C, H, W)`` each.
 
     Returns:
-        The quantised model, or None where the step leaves no layer to quantise.
+        The quantized model, or None where the step leaves no layer to quantize.
     """
     names = float_layers(model, step)
     if not {op.get_friendly_name() for op in model.get_ops() if is_layer(op)} - set(names):
         return None
     nncf.set_log_level(logging.ERROR)
     options = dict(
-        # Activations behind h-swish are not symmetric.
+        # Activations after h-swish are not symmetric.
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(arrays),
         fast_bias_correction=False,
@@ -125,6 +125,6 @@ def quantize(model: openvino.Model, step: Step, arrays: Sequence[np.ndarray]) ->
 
 
 def save(model: openvino.Model, target: Path) -> Path:
-    """Write a quantised model as ``.xml`` and ``.bin``, its weights as int8."""
+    """Write a quantized model as ``.xml`` and ``.bin``, its weights as int8."""
     openvino.save_model(model, target, compress_to_fp16=False)
     return target

@@ -44,13 +44,13 @@ def is_raw(deploy_cfg: Any) -> bool:
 
 
 def clips_boxes(head: Any) -> bool:
-    """Whether a head, or its class, clips boxes to the picture before NMS; mmdet's own do."""
+    """Whether a head, or its class, clips boxes to the image before NMS; mmdet's own do."""
     return getattr(head, 'clip_border', True)
 
 
 @FUNCTION_REWRITER.register_rewriter('lcnet_mm.detection.heads.base.PicoDetBaseHead.get_points')
 def picodet_head__get_points(self: PicoDetBaseHead, maps: Sequence[Tensor]) -> Points:
-    """The points of a static input are constants, not a subgraph of shapes."""
+    """Return the points of a static input as constants, not as a subgraph of shapes."""
     ctx = FUNCTION_REWRITER.get_context()
     points = ctx.origin_func(self, maps)
     if is_dynamic_shape(ctx.cfg):
@@ -193,7 +193,7 @@ def channel_attention__forward(self: Any, x: Tensor) -> Tensor:
 @FUNCTION_REWRITER.register_rewriter('torch._C._jit_pass_onnx_autograd_function_process', backend='openvino')
 @FUNCTION_REWRITER.register_rewriter('torch._C._jit_pass_onnx_autograd_function_process', backend='onnxruntime')
 def autograd_function_process__enable(graph: Any) -> Any:
-    """mmdeploy leaves this pass out, without which today's torch cannot convert mmdeploy's own marks (as in RTMDet)."""
+    """Mmdeploy leaves this pass out, without which today's torch cannot convert mmdeploy's own marks (as in RTMDet)."""
     return FUNCTION_REWRITER.get_context().origin_func(graph)
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from mmengine.structures import InstanceData
 from torch import Tensor
 
 
@@ -38,7 +37,7 @@ class GroundTruth(NamedTuple):
     image_index: Tensor
 
     @classmethod
-    def from_instances(cls, instances: Sequence[InstanceData]) -> GroundTruth:
+    def from_instances(cls, instances: Sequence[Any]) -> GroundTruth:
         """Concatenate the instances of the images of a batch."""
         counts = torch.tensor([len(one.labels) for one in instances])
         labels = torch.cat([one.labels for one in instances])
@@ -50,7 +49,7 @@ class GroundTruth(NamedTuple):
 
 
 class Assignment(NamedTuple):
-    """Which box each point of each picture learns.
+    """Which box each point of each image learns.
 
     Attributes:
         gt_index: ``(N, P)`` indices into the boxes of the batch, -1 for the background.

@@ -66,9 +66,10 @@ class PaddleDistort(BaseTransform):
             matrix = step @ matrix
         return matrix[:3]
 
-    def transform(self, results: dict) -> dict:
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Transform the results of the steps before."""
         matrix = self.draw_matrix()
-        # The matrix is for RGB, the picture is BGR: both its rows and its colour columns are reversed.
+        # The matrix is for RGB, the image is BGR: both its rows and its colour columns are reversed.
         bgr_matrix = matrix[::-1][:, [2, 1, 0, 3]]
         results['img'] = cv2.transform(results['img'].astype(np.float32), bgr_matrix)
         return results
@@ -92,7 +93,7 @@ class PaddleRandomCrop(BaseTransform):
 
     Args:
         thresholds: Least IoU of the crop with its best box.
-        scale_range: Range of the crop's scale (square root of its share of the picture).
+        scale_range: Range of the crop's scale (square root of its share of the image).
         aspect_range: Range of the factor between its relative width and height.
         max_tries: Tries per threshold.
     """
@@ -111,7 +112,7 @@ class PaddleRandomCrop(BaseTransform):
 
     @cache_randomness
     def draw_crop(self, height: int, width: int, boxes: np.ndarray) -> tuple[int, int, int, int] | None:
-        """Draw a crop ``(left, top, right, bottom)`` in pixels for boxes ``(n, 4)`` xyxy; None leaves the picture."""
+        """Draw a crop ``(left, top, right, bottom)`` in pixels for boxes ``(n, 4)`` xyxy; None leaves the image."""
         options: list[float | None] = [*self.thresholds, None]
         for choice in np.random.permutation(len(options)):
             threshold = options[choice]
@@ -143,7 +144,8 @@ class PaddleRandomCrop(BaseTransform):
         return tuple(crops[good.argmax()].tolist()) if good.any() else None
 
     @autocast_box_type()
-    def transform(self, results: dict) -> dict:
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Transform the results of the steps before."""
         boxes: HorizontalBoxes = results['gt_bboxes']
         height, width = results['img'].shape[:2]
         # The original drops crowd boxes before: they have no say in the choice of a crop.
@@ -157,7 +159,7 @@ class PaddleRandomCrop(BaseTransform):
         results['img_shape'] = results['img'].shape[:2]
         kept = centers_inside(boxes.numpy(), np.array([crop]))[0]
         boxes = boxes[kept]
-        boxes.translate_([-left, -top])
+        boxes.translate_((-left, -top))
         boxes.clip_(results['img_shape'])
         results['gt_bboxes'] = boxes
         for key in ('gt_bboxes_labels', 'gt_ignore_flags'):
@@ -175,7 +177,8 @@ class PaddleRandomCrop(BaseTransform):
 def centers_inside(boxes: np.ndarray, crops: np.ndarray) -> np.ndarray:
     """Whether the centres of boxes ``(n, 4)`` lie strictly inside crops ``(m, 4)``: ``(m, n)``."""
     centers = (boxes[:, :2] + boxes[:, 2:]) / 2
-    return ((centers > crops[:, None, :2]) & (centers < crops[:, None, 2:])).all(-1)
+    result: np.ndarray = ((centers > crops[:, None, :2]) & (centers < crops[:, None, 2:])).all(-1)
+    return result
 
 
 @FUNCTIONS.register_module()

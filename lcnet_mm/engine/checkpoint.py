@@ -37,7 +37,7 @@ class AtomicLocalBackend(LocalBackend):
             partial.unlink(missing_ok=True)
 
 
-@CheckpointLoader.register_scheme(prefixes='', force=True)
+@CheckpointLoader.register_scheme(prefixes='', force=True)  # type: ignore[untyped-decorator]
 def load_from_restricted_local(filename: str | Path, map_location: Any = None) -> Any:
     """Read a local checkpoint for mmengine, whose log names the backend after the middle of this function's name."""
     return load_restricted(filename, map_location)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mmengine.hooks import EMAHook
 from mmengine.model import ExponentialMovingAverage
 from mmengine.registry import HOOKS, MODELS
@@ -19,6 +21,7 @@ class RampedEMA(ExponentialMovingAverage):
     """
 
     def avg_func(self, averaged_param: Tensor, source_param: Tensor, steps: int) -> None:
+        """Move the average towards the model."""
         averaged_param.lerp_(source_param, max(self.momentum, 9 / (10 + int(steps))))
 
 
@@ -34,7 +37,7 @@ class CyclicEMAHook(EMAHook):
         kwargs: As for ``EMAHook``.
     """
 
-    def __init__(self, cycle_epochs: int, **kwargs) -> None:
+    def __init__(self, cycle_epochs: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if cycle_epochs < 1:
             raise ValueError(f'cycle_epochs must be at least 1, got {cycle_epochs}')

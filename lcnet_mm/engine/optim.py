@@ -20,5 +20,6 @@ class CpuAmpOptimWrapper(OptimWrapper):
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Enter the autocast of the CPU."""
         with super().optim_context(model), torch.autocast('cpu', torch.bfloat16):
             yield

@@ -43,7 +43,7 @@ class Settings:
         warmup: Calls of each before.
         layers: Whether to profile every layer.
         roofline: Whether to measure the machine's limits.
-        image: A picture, to time the stages of exports on.
+        image: An image, to time the stages of exports on.
     """
 
     backend: str = 'openvino'
@@ -105,7 +105,7 @@ class Report:
         return tables
 
     def format_text(self) -> str:
-        """The report for the terminal."""
+        """Return the report for the terminal."""
         lines = [format_machine(self.machine)]
         lines.append(
             f'{self.settings.backend}, {self.settings.precision}, batch 1, {self.settings.rounds} rounds in turn, '
@@ -121,7 +121,7 @@ class Report:
         return '\n'.join(lines)
 
     def format_markdown(self) -> str:
-        """The report as a page."""
+        """Return the report as a page."""
         parts = [
             '# Latency\n',
             f'{format_machine(self.machine)}; {self.settings.backend}, {self.settings.precision}, batch 1, '
@@ -135,7 +135,7 @@ class Report:
         return '\n'.join(parts)
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as JSON types."""
+        """Return the report as JSON types."""
         return dict(
             machine=self.machine,
             settings={
@@ -310,12 +310,12 @@ def stage_rows(path: str, settings: Settings, threads: Sequence[int]) -> list[di
 
     assert settings.image is not None
     if not settings.image.is_file():
-        raise UserError(f'picture {settings.image} does not exist')
-    with as_user_error(f'picture {settings.image}', ValueError):
-        picture = read_image(settings.image)
+        raise UserError(f'image {settings.image} does not exist')
+    with as_user_error(f'image {settings.image}', ValueError):
+        image = read_image(settings.image)
     rows = []
     for count in threads:
-        stages = time_stages(load_model(path, count), picture, settings.rounds, settings.warmup)
+        stages = time_stages(load_model(path, count), image, settings.rounds, settings.warmup)
         whole = stages['whole'].median
         rows.append(
             dict(

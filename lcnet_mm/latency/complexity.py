@@ -41,7 +41,7 @@ class Row:
         return 2 * self.macs + 2 * self.bn_elements
 
     def to_dict(self) -> dict[str, Any]:
-        """The row as JSON types."""
+        """Return the row as JSON types."""
         return dict(
             name=self.name,
             params=self.params,
@@ -67,7 +67,7 @@ class Complexity:
     parts: list[Row] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """The measurement as JSON types."""
+        """Return the measurement as JSON types."""
         return dict(
             input_shape=list(self.input_shape),
             total=self.total.to_dict(),
@@ -75,7 +75,7 @@ class Complexity:
         )
 
     def format_table(self) -> str:
-        """The measurement as text; counts in millions."""
+        """Return the measurement as text; counts in millions."""
         rows = [*self.parts, self.total]
         names = ['  ' * row.name.count('.') + row.name for row in rows]
         width = max(map(len, names))

@@ -20,7 +20,7 @@ MAX_LOAD = 0.2
 
 
 def advise(machine: dict[str, Any]) -> list[str]:
-    """What to expect of a measurement or of INT8 on this machine."""
+    """Return what to expect of a measurement or of INT8 on this machine."""
     flags, lines = set(machine['flags']), []
     if not flags & {'avx2', 'avx512f'}:
         lines.append('no AVX2: OpenVINO runs, but far below what this package was tuned for')
@@ -38,7 +38,7 @@ def advise(machine: dict[str, Any]) -> list[str]:
 
 
 def format_report() -> str:
-    """The screen."""
+    """Return the screen."""
     machine = describe_machine()
     lines = [
         f'CPU        {machine["cpu"]}',

@@ -1,4 +1,4 @@
-"""From the bytes of a picture to detections: PyTorch, mmdeploy's wrapper and the runtime, in turn."""
+"""From the bytes of an image to detections: PyTorch, mmdeploy's wrapper and the runtime, in turn."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from ..utils.checkpoint import load_weights
 def decode(data: np.ndarray) -> np.ndarray:
     """Decode a file's bytes to BGR ``(H, W, 3)`` uint8."""
     image = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    assert image is not None, 'the bytes are no picture'
+    assert image is not None, 'the bytes are no image'
     return image
 
 
 def build_pipelines(
     cfg: Config, deploy_cfg: Config, checkpoint: str | Path, model_dir: str | Path, threads: int
 ) -> dict[str, Callable[[np.ndarray], Any]]:
-    """The ways from a file's bytes to detections, by name; all on ``threads`` threads.
+    """Return the ways from a file's bytes to detections, by name; all on ``threads`` threads.
 
     Args:
         cfg: The detector's config.
@@ -52,13 +52,13 @@ def build_pipelines(
     for step in steps:
         if step['type'].split('.')[-1] == 'Resize' and shape:
             step.update(scale=tuple(shape), keep_ratio=False)
-    pipeline = Compose(steps)
+    pipeline: Any = Compose(steps)
 
     deploy_cfg = deploy_cfg.copy()
     deploy_cfg.onnx_config.input_shape = shape
     deploy_cfg.backend_config.compile_options = {**compile_options(deploy_cfg), 'INFERENCE_NUM_THREADS': threads}
     file = Path(model_dir, runtime.description['model'])
-    backend = build_task_processor(cfg, deploy_cfg, 'cpu').build_backend_model([str(file)])
+    backend: Any = build_task_processor(cfg, deploy_cfg, 'cpu').build_backend_model([str(file)])
 
     def through_torch(data: np.ndarray) -> Any:
         return inference_detector(model, decode(data), test_pipeline=pipeline)
@@ -82,7 +82,7 @@ def measure(
 
     Args:
         pipelines: From :func:`build_pipelines`.
-        data: The bytes of a picture.
+        data: The bytes of an image.
         rounds: Rounds that count.
         warmup: Rounds before, which do not.
     """

@@ -117,7 +117,7 @@ def profile_layers(network: Network, threads: int, rounds: int = 20, precision: 
 
 
 def clean_name(name: str) -> str:
-    """A layer's name without the wrapper's and OpenVINO's additions."""
+    """Return a layer's name without the wrapper's and OpenVINO's additions."""
     name = re.sub(r'/WithoutBiases$', '', name)
     return name.removeprefix('/model').removeprefix('/')
 
@@ -163,7 +163,7 @@ class Roofline:
         return max(2e-9 * layer.macs / self.gflops, 1e-9 * layer.bytes / self.gigabytes(layer.bytes))
 
     def share(self, layers: Sequence[Layer]) -> float:
-        """The attainable part of a network's time: 1 is as fast as the machine can."""
+        """Return the attainable part of a network's time: 1 is as fast as the machine can."""
         return sum(map(self.seconds, layers)) / sum(layer.seconds for layer in layers)
 
 

@@ -12,13 +12,13 @@ import openvino
 import torch
 from mmdeploy.core import RewriterContext
 from mmengine.config import Config
-from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from ..deploy.export import quiet
 from ..deploy.rewriters import first_argmax
 from ..utils.config import load_config
 from ..utils.errors import BUILD_ERRORS, UserError, as_user_error
+from ..utils.models import build_model
 from ..utils.openvino import openvino_core
 
 SUFFIXES = ('.xml', '.onnx')
@@ -57,6 +57,7 @@ class DetectorNetwork(nn.Module):
         self.model = model
 
     def forward(self, image: Tensor) -> Any:
+        """Run the wrapped model on an image ``(1, C, H, W)``."""
         features = self.model.extract_feat(image)
         head = self.model.bbox_head
         return head.get_scores_and_boxes(features) if hasattr(head, 'get_scores_and_boxes') else head(features)
@@ -70,6 +71,7 @@ class SegmentorNetwork(nn.Module):
         self.model = model
 
     def forward(self, image: Tensor) -> Tensor:
+        """Run the wrapped model on an image ``(1, C, H, W)``."""
         logits = self.model.decode_head(self.model.extract_feat(image))
         size, align_corners = image.shape[2:], self.model.align_corners
         return first_argmax(nn.functional.interpolate(logits, size, mode='bilinear', align_corners=align_corners))
@@ -83,29 +85,28 @@ class ClassifierNetwork(nn.Module):
         self.model = model
 
     def forward(self, image: Tensor) -> Tensor:
+        """Run the wrapped model on an image ``(1, C, H, W)``."""
         # Not the model's own forward: mmdeploy's rewriter of it ends with a softmax.
-        return self.model.head(self.model.extract_feat(image))
+        result: Tensor = self.model.head(self.model.extract_feat(image))
+        return result
 
 
 WRAPPERS: dict[str, type[nn.Module]] = dict(mmdet=DetectorNetwork, mmseg=SegmentorNetwork, mmpretrain=ClassifierNetwork)
 
 
 def build_network(cfg: Config) -> nn.Module:
-    """Build a config's model with its initial weights as a function from the normalised picture.
+    """Build a config's model with its initial weights as a function from the normalised image.
 
     A config of a backbone alone, whose ``model`` has no ``backbone``, gives the backbone.
     """
-    model_cfg = cfg.model.copy()
-    if 'data_preprocessor' in cfg and 'data_preprocessor' not in model_cfg and 'backbone' in model_cfg:
-        model_cfg.data_preprocessor = cfg.data_preprocessor
-    model = MODELS.build(model_cfg)
+    model = build_model(cfg)
     if 'backbone' not in cfg.model:
         return model.eval()
     return WRAPPERS[cfg.get('default_scope')](model).eval()
 
 
 def input_size(cfg: Config) -> tuple[int, int] | None:
-    """Height and width of the config's test pictures, or None where they have no fixed size."""
+    """Height and width of the config's test images, or None where they have no fixed size."""
     size = None
     for step in cfg.get('test_pipeline') or ():
         kind = step['type'].split('.')[-1]
@@ -135,7 +136,11 @@ def export_network(name: str, module: nn.Module, size: tuple[int, int], folder: 
     # Batch norms of trained networks are not the identity, which converters would drop.
     # Entering the rewriters takes seconds in a large process, and only models of mmdet and mmseg need them.
     needed = isinstance(module, DetectorNetwork | SegmentorNetwork)
-    rewriters = RewriterContext(Config(REWRITERS), 'onnxruntime', opset=14) if needed else nullcontext()
+    rewriters = (
+        RewriterContext(Config(REWRITERS), 'onnxruntime', opset=14)  # type: ignore[arg-type]  # a Config is a dict here
+        if needed
+        else nullcontext()
+    )
     with torch.no_grad(), quiet(), rewriters:
         torch.onnx.export(module.eval(), (torch.zeros(shape),), str(file), opset_version=14, dynamo=False)
     return Network(name, file, shape, module)
@@ -187,7 +192,7 @@ def open_file(name: str, file: Path, size: tuple[int, int] | None) -> Network:
     except RuntimeError as error:
         raise UserError(f'model {file} cannot be read by OpenVINO: {str(error).splitlines()[0]}') from error
     if len(model.inputs) != 1:
-        raise UserError(f'model {file} has {len(model.inputs)} inputs, only models of one picture can be timed')
+        raise UserError(f'model {file} has {len(model.inputs)} inputs, only models of one image can be timed')
     shape = model.inputs[0].partial_shape
     if shape.is_dynamic:
         if size is None:
@@ -197,7 +202,7 @@ def open_file(name: str, file: Path, size: tuple[int, int] | None) -> Network:
 
 
 def read_openvino(network: Network) -> openvino.Model:
-    """The network as an OpenVINO model with its static shape."""
+    """Return the network as an OpenVINO model with its static shape."""
     model = openvino_core().read_model(network.file)
     if model.inputs[0].partial_shape.is_dynamic:
         model.reshape(list(network.input_shape))

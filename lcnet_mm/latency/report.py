@@ -49,7 +49,7 @@ def columns_of(rows: Sequence[Row]) -> list[str]:
 
 
 def format_cell(value: Any) -> str:
-    """A number with three significant digits at least, everything else as it is."""
+    """Return a number with three significant digits at least, everything else as it is."""
     if isinstance(value, float):
         return f'{value:.2f}' if abs(value) < 100 else f'{value:.0f}'
     return '-' if value is None else str(value)
@@ -137,7 +137,7 @@ def plot_stages(shares: Mapping[str, Mapping[str, float]], title: str, file: Pat
 
 
 def sum_of(parts: Mapping[str, float]) -> float:
-    """The whole of some parts."""
+    """Return the whole of some parts."""
     return sum(parts.values())
 
 
@@ -184,7 +184,7 @@ def plot_layers(layers: Sequence[Layer], title: str, file: Path) -> None:
 
 
 def layer_rows(layers: Sequence[Layer]) -> list[Row]:
-    """The profile as a table."""
+    """Return the profile as a table."""
     total = sum(layer.seconds for layer in layers)
     return [
         {
@@ -201,5 +201,5 @@ def layer_rows(layers: Sequence[Layer]) -> list[Row]:
 
 
 def short_name(name: str) -> str:
-    """A file's name without its folder and suffix."""
+    """Return a file's name without its folder and suffix."""
     return Path(name).stem if name.endswith(('.py', '.xml', '.onnx')) else name

@@ -12,12 +12,12 @@ from ..runtime.preprocessing import apply_steps
 from ..utils.timing import Latency, time_in_turn
 
 
-def time_stages(model: Model, picture: np.ndarray, rounds: int, warmup: int = 10) -> dict[str, Latency]:
-    """Time the stages of the runtime on a picture, in turn.
+def time_stages(model: Model, image: np.ndarray, rounds: int, warmup: int = 10) -> dict[str, Latency]:
+    """Time the stages of the runtime on an image, in turn.
 
     Args:
         model: An export, opened with its threads.
-        picture: BGR ``(H, W, 3)`` uint8; a real one, because NMS takes longer the more there is to find.
+        image: BGR ``(H, W, 3)`` uint8; a real one, because NMS takes longer the more there is to find.
         rounds: Calls that count.
         warmup: Calls before, which do not.
 
@@ -25,13 +25,13 @@ def time_stages(model: Model, picture: np.ndarray, rounds: int, warmup: int = 10
         ``preprocessing`` (resize; colour and normalisation are in the network), ``network``, ``post-processing`` and
         ``whole``, which is measured and not the sum.
     """
-    array, geometry = model.prepare(picture)
+    array, geometry = model.prepare(image)
     model.request.infer([array[None]], share_inputs=True)
     calls: dict[str, Callable[[], Any]] = {
-        'preprocessing': lambda: apply_steps(picture, model.description['input']),
+        'preprocessing': lambda: apply_steps(image, model.description['input']),
         'network': lambda: model.request.infer([array[None]], share_inputs=True),
         'post-processing': lambda: model.finish(model.outputs(model.request), geometry),
-        'whole': lambda: model(picture),
+        'whole': lambda: model(image),
     }
     return time_in_turn(calls, rounds, warmup)
 
@@ -47,10 +47,10 @@ def realistic_scores(
         num_points: Points of all levels.
         num_classes: Number of classes.
         rng: Source of randomness.
-        num_objects: Objects in the picture; each has some 30 points that find it, in two classes.
+        num_objects: Objects in the image; each has some 30 points that find it, in two classes.
 
     Returns:
-        Scores ``(num_points, num_classes)`` and boxes ``(num_points, 4)`` xyxy, in a picture of side 1000.
+        Scores ``(num_points, num_classes)`` and boxes ``(num_points, 4)`` xyxy, in an image of side 1000.
     """
     scores = rng.exponential(0.002, (num_points, num_classes)).astype(np.float32)
     corner = rng.uniform(0, 900, (num_points, 2))
@@ -66,7 +66,7 @@ def realistic_scores(
 
 
 def suppression(num_points: int, num_classes: int = 80) -> Callable[[], Any]:
-    """The runtime's NMS on :func:`realistic_scores`, with PicoDet's thresholds, as a function to be timed."""
+    """Return the runtime's NMS on :func:`realistic_scores`, with PicoDet's thresholds, as a function to be timed."""
     scores, boxes = realistic_scores(num_points, num_classes, np.random.default_rng(0))
     settings = dict(score_threshold=0.025, iou_threshold=0.6, max_per_image=100)
     return lambda: Detector.suppress(scores, boxes, settings)

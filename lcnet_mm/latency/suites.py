@@ -46,18 +46,18 @@ class Entry:
 
 
 def from_config(path: str | Path) -> nn.Module:
-    """A network of one of this package's configs."""
+    """Return a network of one of this package's configs."""
     return build_network(load_config(path))
 
 
 def imagenet_entry(name: str, config: str, facts: dict[str, Any]) -> Entry:
-    """A classifier of ``configs/imagenet``."""
+    """Return a classifier of ``configs/imagenet``."""
     path = CONFIGS / 'imagenet' / f'{config}_in1k.py'
     return Entry(name, lambda: from_config(path), IMAGENET, facts)
 
 
 def paper_classification() -> Iterator[Entry]:
-    """The paper's widths and its rivals on ImageNet, 224x224; milliseconds of a Xeon Gold 6148 on 10 threads."""
+    """Return the paper's widths and its rivals on ImageNet, 224x224; milliseconds of a Xeon Gold 6148 on 10 threads."""
     paper = {
         0.25: (51.86, 1.74), 0.35: (58.09, 1.92), 0.5: (63.14, 2.05), 0.75: (68.18, 2.29),
         1.0: (71.32, 2.46), 1.5: (73.71, 3.19), 2.0: (75.18, 4.27), 2.5: (76.60, 5.39),
@@ -82,7 +82,7 @@ def paper_classification() -> Iterator[Entry]:
 
 
 def paper_ablations() -> Iterator[Entry]:
-    """The paper's studies at width 0.5: where SE and large kernels are, and what each of the four parts costs."""
+    """Return the paper's studies at width 0.5: the places of SE and large kernels, and the cost of the four parts."""
     rows = [
         ('PP-LCNet-0.5x', 'pplcnet_0.5x', 63.14, 2.05),
         ('SE 1100000000000', 'ablations/pplcnet_0.5x_se-1100000000000', 61.73, 2.06),
@@ -100,7 +100,7 @@ def paper_ablations() -> Iterator[Entry]:
 
 
 def paper_detection() -> Iterator[Entry]:
-    """The paper's detectors on COCO, 320x320."""
+    """Return the paper's detectors on COCO, 320x320."""
     rows = [
         ('mobilenetv3_large_0.35x', 19.2, 8.1),
         ('lcnet_0.5x', 20.3, 6.0),
@@ -115,7 +115,7 @@ def paper_detection() -> Iterator[Entry]:
 
 
 def paper_segmentation() -> Iterator[Entry]:
-    """The paper's segmentors on Cityscapes, at 512x1024 and 1024x2048, to class indices of the input's size."""
+    """Return the paper's segmentors on Cityscapes, at 512x1024 and 1024x2048, to class indices of the input's size."""
     rows = [
         ('mobilenetv3_large_0.5x', 55.42, 135),
         ('lcnet_0.5x', 58.36, 82),
@@ -131,7 +131,7 @@ def paper_segmentation() -> Iterator[Entry]:
 
 
 def from_library(path: str, changes: dict[str, Any] | None = None) -> nn.Module:
-    """A network of a config that an mm library brings, ``mmdet::…``, with BN instead of SyncBN."""
+    """Return a network of a config that an mm library brings, ``mmdet::…``, with BN instead of SyncBN."""
     from mmengine.utils import get_installed_path
 
     package, _, name = path.partition('::')
@@ -156,7 +156,7 @@ def replace_sync_bn(value: Any) -> None:
 
 
 class SSDLite(nn.Module):
-    """torchvision's SSDLite from the normalised picture to raw scores and offsets."""
+    """torchvision's SSDLite from the normalised image to raw scores and offsets."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -164,7 +164,9 @@ class SSDLite(nn.Module):
         self.backbone, self.head = model.backbone, model.head
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        return self.head(list(self.backbone(image).values()))
+        """Run the wrapped model on an image ``(1, C, H, W)``."""
+        result: dict[str, Tensor] = self.head(list(self.backbone(image).values()))
+        return result
 
 
 def nanodet_like() -> nn.Module:

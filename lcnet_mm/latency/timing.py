@@ -83,8 +83,12 @@ def time_networks(
 
     Args:
         networks: With different names.
-        backend, threads, precision: As for :func:`compile_network`.
-        rounds, warmup, progress: As for :func:`time_in_turn`.
+        backend: One of :data:`BACKENDS`.
+        threads: Threads of one inference.
+        precision: OpenVINO's arithmetic.
+        rounds: Calls of each network that count.
+        warmup: Calls of each network before, which do not count.
+        progress: Called after every round.
     """
     calls = {network.name: compile_network(network, backend, threads, precision) for network in networks}
     calls[CONTROL] = compile_network(networks[0], backend, threads, precision)

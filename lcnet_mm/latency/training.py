@@ -16,12 +16,13 @@ from mmdet.models.utils import unpack_gt_instances
 from mmdet.testing import demo_mm_inputs
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import MODELS
+from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 from torch import Tensor
 
 from ..utils.errors import UserError
 from ..utils.memory import PeakMemory
+from ..utils.models import build_model
 
 # What a step can be run with: weights in channels-last order, bfloat16 autocast, torch.compile.
 SWITCHES = ('channels-last', 'amp', 'compile')
@@ -33,7 +34,7 @@ class TrainingProfile:
     """Seconds of every step, by part.
 
     Attributes:
-        batch_size: Pictures per step.
+        batch_size: Images per step.
         seconds: For each of :data:`PARTS` one number per step. 'data' is the loader's work in one process, which
             worker processes do beside the others; 'loss' is assignment and losses.
         loss_memory: Bytes that assignment and losses, with what they keep for the backward pass, added at their peak;
@@ -61,7 +62,7 @@ class TrainingProfile:
         return median(map(sum, zip(*(self.seconds[part] for part in PARTS if part != 'data'), strict=True)))
 
     def to_dict(self) -> dict[str, Any]:
-        """The medians as JSON types."""
+        """Return the medians as JSON types."""
         return dict(
             batch_size=self.batch_size,
             steps=len(self.seconds['forward']),
@@ -73,23 +74,23 @@ class TrainingProfile:
         )
 
     def format_table(self) -> str:
-        """The medians as text."""
+        """Return the medians as text."""
         lines = [
             f'{part:<10}  {1e3 * self.median(part):>8.1f} ms  {self.median(part) / self.step:>6.1%}' for part in PARTS
         ]
-        lines.append(f'{"step":<10}  {1e3 * self.step:>8.1f} ms  {self.batch_size / self.step:>6.1f} pictures/s')
+        lines.append(f'{"step":<10}  {1e3 * self.step:>8.1f} ms  {self.batch_size / self.step:>6.1f} images/s')
         if self.loss_memory:
             lines.append(f'peak of assignment and losses: {max(self.loss_memory) / 2**20:.0f} MiB')
         return '\n'.join(lines)
 
 
 class RandomBatches:
-    """Endless batches of one random picture set, for a profile without data.
+    """Endless batches of one random image set, for a profile without data.
 
     Args:
-        batch_size: Pictures per batch.
+        batch_size: Images per batch.
         size: Their height and width.
-        boxes: Random boxes in each picture.
+        boxes: Random boxes in each image.
         num_classes: The labels are drawn below it.
     """
 
@@ -128,9 +129,10 @@ class TrainingBench:
         self.loader: Any = batches
         if batches is None:
             loader = {**cfg.train_dataloader, 'num_workers': 0, 'persistent_workers': False}
-            self.loader = Runner.build_dataloader(loader, seed=0)
+            with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
+                self.loader = Runner.build_dataloader(loader, seed=0)
         torch.manual_seed(0)
-        self.model = MODELS.build(cfg.model)
+        self.model: Any = build_model(cfg)
         self.model.init_weights()
         self.model.train()
         if 'channels-last' in switches:
@@ -143,7 +145,7 @@ class TrainingBench:
         self.batches = iter(self.loader)
 
     def compute_outputs(self, images: Tensor) -> Any:
-        """The head's maps of images ``(N, 3, H, W)``."""
+        """Return the head's maps of images ``(N, 3, H, W)``."""
         return self.model.bbox_head(self.model.extract_feat(images))
 
     def step(self, record: bool) -> None:
@@ -188,7 +190,7 @@ def profile_training(benches: dict[str, TrainingBench], steps: int, warmup: int 
 
 
 def stock_gfl(cfg: Config, light: bool) -> Config:
-    """The config of mmdet's own GFL (FPN, ``GFLHead``, ``ATSSAssigner``) with the backbone and data of another config.
+    """Return mmdet's own GFL (FPN, ``GFLHead``, ``ATSSAssigner``) with the backbone and data of another config.
 
     Args:
         cfg: A config whose backbone has ``feature_info``.

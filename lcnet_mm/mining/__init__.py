@@ -1,4 +1,4 @@
-"""Mining unlabelled pictures for SSLD: those that a teacher is surest of, without copies of the validation set."""
+"""Mining unlabelled images for SSLD: those that a teacher is surest of, without copies of the validation set."""
 
 from ..utils.optional import require
 

@@ -16,13 +16,13 @@ from ..classification.lists import read_list, walk_folder
 from ..utils.errors import UserError
 from ..utils.images import IMAGE_SUFFIXES
 
-# What is known of a picture, 16 bytes: the score of its best class, that class, and the bits of its hash.
+# What is known of an image, 16 bytes: the score of its best class, that class, and the bits of its hash.
 RECORD = np.dtype([('score', '<f4'), ('label', '<i4'), ('hash', '<u8')])
-# Labels of pictures without one, and what is said of them.
+# Labels of images without one, and what is said of them.
 MISSING, UNDECODABLE, UNUSABLE = -1, -2, -3
 REASONS = {
     MISSING: 'missing',
-    UNDECODABLE: 'no picture, or truncated',
+    UNDECODABLE: 'no image, or truncated',
     UNUSABLE: "the teacher's pipeline fails on it",
 }
 # Records that are read at a time, 1 MiB.
@@ -31,7 +31,7 @@ BLOCK = 65_536
 
 @dataclass
 class Source:
-    """Folders and lists of pictures.
+    """Folders and lists of images.
 
     Attributes:
         inputs: Folders, taken with all below them, and text lists.
@@ -57,7 +57,7 @@ class Source:
             if path.is_dir():
                 yield from walk_folder(path.absolute())
             elif path.suffix.lower() in IMAGE_SUFFIXES:
-                raise UserError(f'{path} is a picture; name its folder, or a text list of pictures')
+                raise UserError(f'{path} is an image; name its folder, or a text list of images')
             else:
                 root = os.fsencode(Path(self.root or path.parent).absolute())
                 for line, _ in read_list(
@@ -67,7 +67,7 @@ class Source:
 
 
 def check_overlap(inputs: Sequence[Path]) -> None:
-    """Refuse folders that are the same or lie in each other, whose pictures would count twice."""
+    """Refuse folders that are the same or lie in each other, whose images would count twice."""
     folders = sorted(path.resolve() for path in inputs if path.is_dir())
     for upper, lower in pairwise(folders):
         if lower.is_relative_to(upper):
@@ -130,7 +130,7 @@ def keep_paths(stem: Path) -> PathFile:
 
 
 def partial(stem: Path, suffix: str) -> Path:
-    """The name of a file that is not complete yet."""
+    """Return the name of a file that is not complete yet."""
     return stem.with_name(f'.{stem.name}{suffix}.partial')
 
 
@@ -146,7 +146,7 @@ def count_records(file: Path) -> int:
 
 
 def find_unreadable(file: Path) -> Iterator[tuple[int, str]]:
-    """Yield the number of each picture that could not be read or scored, and why."""
+    """Yield the number of each image that could not be read or scored, and why."""
     for first, block in read_records(file):
         for idx in np.flatnonzero(block['label'] < 0).tolist():
             yield first + idx, REASONS[int(block['label'][idx])]

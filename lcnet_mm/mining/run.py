@@ -1,4 +1,4 @@
-"""Mining a pool of pictures for distillation, from the paths to the list and the report."""
+"""Mining a pool of images for distillation, from the paths to the list and the report."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class MiningReport:
 
     Attributes:
         out: The list.
-        kept: Pictures in it.
-        pool: ``size``, ``resumed`` (pictures that an earlier run had scored), ``unreadable``, and the first of those
+        kept: Images in it.
+        pool: ``size``, ``resumed`` (images that an earlier run had scored), ``unreadable``, and the first of those
             as ``unreadable_files`` with ``file`` and ``reason``.
         val: The same of the validation set.
         duplicates: ``count``, ``max_distance`` in bits, and the first as ``files`` with ``file``, ``val`` and
             ``distance``.
-        top_k: Pictures per class that were asked for.
+        top_k: Images per class that were asked for.
         classes: Of each class ``index``, ``name``, ``candidates``, ``kept`` and ``threshold``, the lowest score that
             was kept.
         seconds: Of this run: ``val`` and ``pool`` for reading, hashing and scoring, ``selection``, and ``total``.
@@ -54,22 +54,22 @@ class MiningReport:
     peak_memory_mb: dict[str, float]
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as JSON types."""
+        """Return the report as JSON types."""
         return vars(self)
 
     def format_table(self) -> str:
-        """The report as text."""
+        """Return the report as text."""
         full = sum(entry['kept'] == self.top_k for entry in self.classes)
         empty = sum(not entry['kept'] for entry in self.classes)
         pool, val, duplicates = self.pool, self.val, self.duplicates
         return '\n'.join(
             [
-                f'{self.kept} of {pool["size"]} pictures are listed in {self.out}',
+                f'{self.kept} of {pool["size"]} images are listed in {self.out}',
                 f'  unreadable      {pool["unreadable"]} of the pool, {val["unreadable"]} of {val["size"]} validation '
-                f'pictures',
-                f'  near-duplicates {duplicates["count"]} of validation pictures, dropped',
-                f'  classes         {len(self.classes)}: {full} with all {self.top_k} pictures, {empty} with none',
-                f'  time            {self.seconds["total"]:.0f} s, {pool["resumed"]} pictures were scored before',
+                f'images',
+                f'  near-duplicates {duplicates["count"]} of validation images, dropped',
+                f'  classes         {len(self.classes)}: {full} with all {self.top_k} images, {empty} with none',
+                f'  time            {self.seconds["total"]:.0f} s, {pool["resumed"]} images were scored before',
                 f'  memory          {self.peak_memory_mb["main"]:.0f} MiB, {self.peak_memory_mb["worker"]:.0f} MiB the '
                 f'largest worker',
             ]
@@ -92,10 +92,10 @@ def mine_images(
     workers: int | None = None,
     progress: bool = True,
 ) -> MiningReport:
-    """List the pictures of a pool that a teacher is surest of, without near-duplicates of the validation set.
+    """List the images of a pool that a teacher is surest of, without near-duplicates of the validation set.
 
     Stage 1 of SSLD (https://arxiv.org/abs/2103.05959) mines ImageNet-22k so; near-duplicates are found by the 64 bits
-    of ImageHash's pHash instead of SIFT matches. A picture is listed for its best class only.
+    of ImageHash's pHash instead of SIFT matches. An image is listed for its best class only.
 
     Paths, scores and hashes are kept in ``work_dir``, so that an interrupted run goes on where it was and gives the
     same list, and another ``top_k``, ``with_label`` or ``max_distance`` needs no new scores. The memory does not grow
@@ -104,21 +104,21 @@ def mine_images(
 
     Args:
         pool: Folders and lists.
-        val: Pictures that nothing listed may resemble; labels are held against the teacher's classes.
+        val: Images that nothing listed may resemble; labels are held against the teacher's classes.
         teacher: What scores the pool.
         out: Text list of absolute paths, ordered by class and from the best, for ``ImageList``.
         work_dir: Folder of the intermediate results.
-        top_k: Pictures per class.
+        top_k: Images per class.
         with_label: Whether the class follows each path.
         num_classes: Classes that the teacher must have.
         max_distance: Bits of 64 in which a near-duplicate may differ.
         max_unreadable: Share of the pool, and of the validation set, that may be unreadable.
-        batch_size: Pictures at a time.
+        batch_size: Images at a time.
         workers: Processes that decode; all cores by default, 0 for none.
         progress: Shows progress bars.
 
     Raises:
-        UserError: an argument or an input is wrong, the teacher has other classes, too many pictures are unreadable,
+        UserError: an argument or an input is wrong, the teacher has other classes, too many images are unreadable,
             nothing is left, or ``work_dir`` is in use or belongs to other inputs.
     """
     started = time.perf_counter()
@@ -152,13 +152,13 @@ def mine_images(
         )
         if not len(selection.kept):
             raise UserError(
-                f'nothing is left of the pool: of {len(files["pool"])} pictures {selection.num_duplicates} are '
-                f'near-duplicates of validation pictures, the others unreadable'
+                f'nothing is left of the pool: of {len(files["pool"])} images {selection.num_duplicates} are '
+                f'near-duplicates of validation images, the others unreadable'
             )
         write_selection(out, files['pool'], selection, with_label)
         seconds['selection'] = time.perf_counter() - since
         seconds['total'] = time.perf_counter() - started
-        described = {name: describe_pictures(work_dir, name, paths, done[name]) for name, paths in files.items()}
+        described = {name: describe_images(work_dir, name, paths, done[name]) for name, paths in files.items()}
         return MiningReport(
             str(out),
             len(selection.kept),
@@ -232,8 +232,8 @@ def write_selection(out: Path, paths: PathFile, selection: Selection, with_label
     os.replace(unfinished, out)
 
 
-def describe_pictures(work_dir: Path, name: str, paths: PathFile, done: int) -> dict[str, Any]:
-    """Size and unreadable pictures of the pool or the validation set."""
+def describe_images(work_dir: Path, name: str, paths: PathFile, done: int) -> dict[str, Any]:
+    """Size and unreadable images of the pool or the validation set."""
     records = work_dir / f'{name}.records'
     return dict(
         size=len(paths),
@@ -246,7 +246,7 @@ def describe_pictures(work_dir: Path, name: str, paths: PathFile, done: int) -> 
 
 
 def describe_duplicates(selection: Selection, files: dict[str, PathFile], max_distance: int) -> dict[str, Any]:
-    """The near-duplicates with the validation picture that each resembles most."""
+    """Return the near-duplicates with the validation image that each resembles most."""
     named = [
         dict(file=files['pool'][idx], val=files['val'][match], distance=distance)
         for idx, match, distance in selection.duplicates
@@ -255,7 +255,7 @@ def describe_duplicates(selection: Selection, files: dict[str, PathFile], max_di
 
 
 def describe_classes(selection: Selection, teacher: Teacher) -> list[dict[str, Any]]:
-    """Numbers of each class, those without pictures included."""
+    """Numbers of each class, those without images included."""
     classes: list[dict[str, Any]] = [
         dict(
             index=index,

@@ -1,4 +1,4 @@
-"""Hashing and scoring pictures, one batch after the other, so that it can be interrupted and goes on."""
+"""Hashing and scoring images, one batch after the other, so that it can be interrupted and goes on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from ..classification.reading import Transform, UnreadablePicture, load_picture
+from ..classification.reading import Transform, UnreadableImage, load_image
 from ..utils.errors import UserError
 from .pool import MISSING, RECORD, UNDECODABLE, UNUSABLE, PathFile, count_records, find_unreadable
 from .teacher import Teacher
@@ -29,7 +29,7 @@ HASH_METHOD = f'ImageHash {imagehash.__version__} phash 8x8'
 
 
 def perceptual_hash(image: np.ndarray) -> int:
-    """The 64 bits of a picture's pHash: signs of its low frequencies, which survive compression and resizing.
+    """Return the 64 bits of an image's pHash: signs of its low frequencies, which survive compression and resizing.
 
     Args:
         image: BGR ``(H, W, 3)`` or grey ``(H, W)``, 0 to 255.
@@ -41,14 +41,14 @@ def perceptual_hash(image: np.ndarray) -> int:
     return int(np.packbits(bits).view('>u8')[0])
 
 
-class Pictures(Dataset):
-    """Hashes of pictures and, for a teacher, its inputs.
+class Images(Dataset[Any]):
+    """Hashes of images and, for a teacher, its inputs.
 
-    An item is the record of the picture without a score, and the input ``(3, H, W)``, None where there is none.
+    An item is the record of the image without a score, and the input ``(3, H, W)``, None where there is none.
 
     Args:
-        paths: The pictures.
-        pipeline: The teacher's test pipeline; its first steps load the picture.
+        paths: The images.
+        pipeline: The teacher's test pipeline; its first steps load the image.
         hash_only: Whether the inputs are left out.
     """
 
@@ -63,8 +63,8 @@ class Pictures(Dataset):
     def __getitem__(self, idx: int) -> tuple[tuple[float, int, int], Tensor | None]:
         info = dict(img_path=self.paths[idx], sample_idx=idx)
         try:
-            data, transforms = load_picture(self.pipeline, info)
-        except UnreadablePicture as error:
+            data, transforms = load_image(self.pipeline, info)
+        except UnreadableImage as error:
             return (0.0, MISSING if error.missing else UNDECODABLE, 0), None
         bits = perceptual_hash(data['img'])
         if self.hash_only:
@@ -73,24 +73,24 @@ class Pictures(Dataset):
             for transform in transforms:
                 data = transform(data)
             return (0.0, 0, bits), data['inputs']
-        # A picture of one row, say, that cannot be resized; a pipeline that is wrong for all fails at the teacher's
+        # An image of one row, say, that cannot be resized; a pipeline that is wrong for all fails at the teacher's
         # trial.
         except Exception:
             return (0.0, UNUSABLE, bits), None
 
 
 def collate(items: Sequence[tuple[tuple[float, int, int], Tensor | None]]) -> tuple[np.ndarray, Any]:
-    """Records ``(N,)`` and the inputs that there are, stacked if they have the same size, None if there are none."""
+    """Return records ``(N,)`` and the inputs, stacked if they have the same size, or None if there are none."""
     records = np.array([record for record, _ in items], RECORD)
     inputs = [image for _, image in items if image is not None]
     if not inputs:
         return records, None
-    # One tensor instead of one per picture: each would hold a file descriptor on its way from the worker.
+    # One tensor instead of one per image: each would hold a file descriptor on its way from the worker.
     return records, torch.stack(inputs) if len({image.shape for image in inputs}) == 1 else inputs
 
 
 def one_thread(worker: int) -> None:
-    """The workers are the parallelism; OpenCV's threads do not survive the fork either."""
+    """Switch off the threads of a worker: OpenCV's do not survive the fork, and the workers are the parallelism."""
     cv2.setNumThreads(0)
 
 
@@ -106,21 +106,21 @@ def scan(
     progress: bool = True,
     what: str = 'pool',
 ) -> int:
-    """Hash pictures and score them, and append their records to a file after each batch.
+    """Hash images and score them, and append their records to a file after each batch.
 
     What the file has already is kept, so that an interrupted scan goes on with the batch that it was at. In memory are
     at most ``2 * workers + 1`` batches.
 
     Args:
-        paths: The pictures.
-        records_file: Where the records go, in the order of the pictures.
+        paths: The images.
+        records_file: Where the records go, in the order of the images.
         teacher: What scores them.
         hash_only: Whether they are hashed only.
-        batch_size: Pictures at a time.
+        batch_size: Images at a time.
         workers: Processes that decode; 0 decodes in this one.
-        max_unreadable: Share of the pictures.
+        max_unreadable: Share of the images.
         progress: Shows a progress bar.
-        what: Name of the pictures in it and in messages.
+        what: Name of the images in it and in messages.
 
     Returns:
         How many records were there already.
@@ -136,18 +136,18 @@ def scan(
         with records_file.open('r+b') as file:
             file.truncate(done * RECORD.itemsize)
         if done:
-            print_log(f'{what}: {done} of {len(paths)} pictures are done already', 'current')
+            print_log(f'{what}: {done} of {len(paths)} images are done already', 'current')
     unreadable = sum(1 for _ in find_unreadable(records_file))
     check_share(unreadable, paths, records_file, max_unreadable, what)
     loader = DataLoader(
-        Pictures(paths, teacher.pipeline, hash_only),
+        Images(paths, teacher.pipeline, hash_only),
         batch_size,
         sampler=range(done, len(paths)),
         num_workers=workers,
         collate_fn=collate,
         worker_init_fn=one_thread,
     )
-    bar = tqdm(total=len(paths), initial=done, desc=what, unit='picture', disable=not progress)
+    bar = tqdm(total=len(paths), initial=done, desc=what, unit='image', disable=not progress)
     with records_file.open('ab') as file, bar:
         for records, inputs in loader:
             if inputs is not None:
@@ -167,11 +167,11 @@ def scan(
 
 
 def check_share(count: int, paths: PathFile, records_file: Path, max_unreadable: float, what: str) -> None:
-    """Refuse to go on with more unreadable pictures than allowed."""
+    """Refuse to go on with more unreadable images than allowed."""
     if count > max_unreadable * len(paths):
         first = ', '.join(f'{paths[idx]} ({reason})' for idx, reason in islice(find_unreadable(records_file), 3))
         raise UserError(
-            f'{what}: {count} of {len(paths)} pictures ({count / len(paths):.2%}) cannot be read, and '
+            f'{what}: {count} of {len(paths)} images ({count / len(paths):.2%}) cannot be read, and '
             f'--max-unreadable {max_unreadable} allows {max_unreadable:.2%}; first: {first}. Allow more, or mend '
             f'them and delete {records_file}'
         )

@@ -1,4 +1,4 @@
-"""Which pictures of a scanned pool are kept: no near-duplicate of a validation picture, and the best of each class."""
+"""Which images of a scanned pool are kept: no near-duplicate of a validation image, and the best of each class."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from .pool import read_records
 
-# Near-duplicates and unreadable pictures that are kept by name; beyond that they are counted.
+# Near-duplicates and unreadable images that are kept by name; beyond that they are counted.
 MAX_NAMED = 10_000
 CANDIDATE = np.dtype([('label', '<i4'), ('score', '<f4'), ('idx', '<i8')])
 
@@ -20,9 +20,9 @@ class Selection:
     """What :func:`select` found.
 
     Attributes:
-        kept: The pictures, ``(K,)`` of :data:`CANDIDATE`, ordered by class and from the best.
-        candidates: Pictures of each class that are no near-duplicates ``(classes,)``.
-        num_duplicates: Near-duplicates of validation pictures.
+        kept: The images, ``(K,)`` of :data:`CANDIDATE`, ordered by class and from the best.
+        candidates: Images of each class that are no near-duplicates ``(classes,)``.
+        num_duplicates: Near-duplicates of validation images.
         duplicates: The first :data:`MAX_NAMED` of them: number in the pool, number in the validation set, and bits
             that differ.
     """
@@ -34,17 +34,17 @@ class Selection:
 
 
 def select(pool: Path, val: Path, num_classes: int, top_k: int, max_distance: int) -> Selection:
-    """Drop the near-duplicates and keep the ``top_k`` pictures of each class with the highest score.
+    """Drop the near-duplicates and keep the ``top_k`` images of each class with the highest score.
 
-    A picture stands for its best class only. Of equal scores the earlier picture is kept. Whatever the size
+    An image stands for its best class only. Of equal scores the earlier image is kept. Whatever the size
     of the pool, in memory are a block of records, twice ``num_classes * top_k`` candidates and 16 bytes per validation
-    picture.
+    image.
 
     Args:
         pool: Records of the pool.
         val: Records of the validation set; those that are unreadable are passed over.
         num_classes: Classes of the teacher.
-        top_k: Pictures per class.
+        top_k: Images per class.
         max_distance: Bits of the hashes in which a near-duplicate may differ.
     """
     numbers, hashes = readable_hashes(val)
@@ -72,7 +72,7 @@ def select(pool: Path, val: Path, num_classes: int, top_k: int, max_distance: in
 
 
 def readable_hashes(records: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers ``(V,)`` and hashes ``(V,)`` of the readable pictures."""
+    """Numbers ``(V,)`` and hashes ``(V,)`` of the readable images."""
     numbers, hashes = [np.empty(0, np.int64)], [np.empty(0, np.uint64)]
     for first, block in read_records(records):
         readable = np.flatnonzero(block['label'] >= 0)
@@ -82,7 +82,7 @@ def readable_hashes(records: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def nearest_hashes(hashes: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The smallest number of differing bits ``(N,)`` to the known hashes ``(V,)``, and where that one is ``(N,)``.
+    """Return the fewest differing bits ``(N,)`` to the known hashes ``(V,)``, and which hash that is ``(N,)``.
 
     Every pair is compared, so nothing is missed: 50,000 known hashes take about 30 microseconds per hash.
     """
@@ -96,13 +96,13 @@ def nearest_hashes(hashes: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, n
 
 
 def best_of_each_class(candidates: np.ndarray, top_k: int) -> np.ndarray:
-    """The ``top_k`` candidates with the highest score of each class, ordered by class, score and number."""
+    """Return the ``top_k`` candidates with the highest score of each class, ordered by class, score and number."""
     ordered = candidates[np.lexsort((candidates['idx'], -candidates['score'], candidates['label']))]
     starts = np.searchsorted(ordered['label'], ordered['label'])
     return ordered[np.arange(len(ordered)) - starts < top_k]
 
 
 def classes_of(kept: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield each class that has pictures, and them."""
+    """Yield each class that has images, and them."""
     labels, starts = np.unique(kept['label'], return_index=True)
     yield from zip(labels.tolist(), np.split(kept, starts[1:]), strict=True)

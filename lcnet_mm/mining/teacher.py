@@ -17,7 +17,7 @@ from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS, TRANSFORMS
 from torch import Tensor
 
-from ..classification.reading import Transform, UnreadablePicture, load_picture
+from ..classification.reading import Transform, UnreadableImage, load_image
 from ..utils.checkpoint import load_weights
 from ..utils.config import load_config
 from ..utils.errors import BUILD_ERRORS, UserError, as_user_error
@@ -68,15 +68,15 @@ class Teacher:
         self.class_names = list(names) if names and len(names) == self.num_classes else None
 
     def try_out(self) -> int:
-        """Run a picture of noise through the pipeline and the model; returns the number of its classes."""
+        """Run an image of noise through the pipeline and the model; returns the number of its classes."""
         noise = np.random.default_rng(0).integers(0, 256, (320, 320, 3), np.uint8)
         with (
-            as_user_error('the teacher cannot score a picture', *BUILD_ERRORS, UnreadablePicture),
+            as_user_error('the teacher cannot score an image', *BUILD_ERRORS, UnreadableImage),
             TemporaryDirectory() as folder,
         ):
             path = f'{folder}/noise.png'
             cv2.imwrite(path, noise)
-            data, transforms = load_picture(self.pipeline, dict(img_path=path, sample_idx=0))
+            data, transforms = load_image(self.pipeline, dict(img_path=path, sample_idx=0))
             for transform in transforms:
                 data = transform(data)
             if not isinstance(data, dict) or 'inputs' not in data:
@@ -85,19 +85,19 @@ class Teacher:
         return len(sample)
 
     def predict(self, inputs: Tensor | list[Tensor]) -> Tensor:
-        """Probabilities ``(N, classes)`` of pictures ``(N, 3, H, W)``, as the pipeline gives them."""
+        """Probabilities ``(N, classes)`` of images ``(N, 3, H, W)``, as the pipeline gives them."""
         with torch.inference_mode():
             samples = self.model.test_step(dict(inputs=inputs))
             return torch.stack([sample.pred_score for sample in samples]).float().cpu()
 
     def score(self, inputs: Tensor | list[Tensor]) -> tuple[np.ndarray, np.ndarray]:
-        """The probability of the best class ``(N,)``, and that class ``(N,)``."""
+        """Return the probability of the best class ``(N,)``, and that class ``(N,)``."""
         scores, labels = self.predict(inputs).max(1)
         return scores.numpy(), labels.numpy()
 
 
 def teacher_of_config(path: str | Path, checkpoint: str | Path, options: dict[str, Any] | None = None) -> Teacher:
-    """A teacher of an mmpretrain config, with the pipeline of its ``test_dataloader``.
+    """Return a teacher of an mmpretrain config, with the pipeline of its ``test_dataloader``.
 
     Raises:
         UserError: as :class:`Teacher`, or it is no config of a classifier.
@@ -119,7 +119,7 @@ def teacher_of_config(path: str | Path, checkpoint: str | Path, options: dict[st
 
 
 def teacher_of_timm(name: str, checkpoint: str | Path | None, num_classes: int | None = None) -> Teacher:
-    """A teacher of timm, with the normalisation and the crop that timm has for it.
+    """Return a teacher of timm, with the normalisation and the crop that timm has for it.
 
     Args:
         name: As ``timm.list_models`` has it.
@@ -134,7 +134,8 @@ def teacher_of_timm(name: str, checkpoint: str | Path | None, num_classes: int |
     if not timm.is_model(name):
         raise UserError(f"timm has no model {name!r}; timm.list_models('*{name[:6]}*') lists the similar ones")
     init_default_scope('mmpretrain')
-    data = timm.data.resolve_data_config(pretrained_cfg=timm.get_pretrained_cfg(name).to_dict())
+    pretrained = timm.get_pretrained_cfg(name)
+    data = timm.data.resolve_data_config(pretrained_cfg=pretrained.to_dict() if pretrained else {})
     model = dict(
         type='TimmClassifier',
         model_name=name,

@@ -2,7 +2,7 @@
 
 >>> from lcnet_mm.runtime import Detector
 >>> detector = Detector('work_dirs/deploy')
->>> boxes, scores, labels = detector('picture.jpg')
+>>> boxes, scores, labels = detector('image.jpg')
 """
 
 from ..utils.optional import require

@@ -19,14 +19,15 @@ VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm')
 
 
 def main() -> int:
+    """Run the command."""
     parser = argparse.ArgumentParser(
         prog='python -m lcnet_mm.runtime',
-        description='Run an exported model on pictures, folders, a video or a camera: drawings and JSON.',
+        description='Run an exported model on images, folders, a video or a camera: drawings and JSON.',
         epilog='example: python -m lcnet_mm.runtime work_dirs/demo/deploy data/digits/val2017 --out results',
     )
     parser.add_argument('model', help="the export's folder, or its model.json or an .xml of it")
     parser.add_argument(
-        'inputs', nargs='+', metavar='IMAGE|DIR|VIDEO|CAMERA', help='pictures and folders, or one video, or a number'
+        'inputs', nargs='+', metavar='IMAGE|DIR|VIDEO|CAMERA', help='images and folders, or one video, or a number'
     )
     parser.add_argument('--out', required=True, metavar='DIR', help='folder of the drawings and predictions.json')
     parser.add_argument('--score-thr', type=float, default=0.3, help='least score of a detection (default: 0.3)')
@@ -42,11 +43,11 @@ def main() -> int:
         if len(args.inputs) > 1:
             raise UserError(f'{first} must be the only input')
         return run_video(model, int(first) if is_camera else first, out_dir, args.score_thr, args.max_frames)
-    return run_pictures(model, find_images(args.inputs), out_dir, args.score_thr)
+    return run_images(model, find_images(args.inputs), out_dir, args.score_thr)
 
 
-def run_pictures(model: Model, images: list[Path], out_dir: Path, score_thr: float) -> int:
-    """Predict pictures; one that fails does not stop the others, and is named at the end."""
+def run_images(model: Model, images: list[Path], out_dir: Path, score_thr: float) -> int:
+    """Predict images; one that fails does not stop the others, and is named at the end."""
     out_dir.mkdir(parents=True, exist_ok=True)
     done: list[dict[str, Any]] = []
     failures: list[dict[str, str]] = []
@@ -63,7 +64,7 @@ def run_pictures(model: Model, images: list[Path], out_dir: Path, score_thr: flo
             dict(file=str(path), width=width, height=height, drawing=str(target), **to_json(model, result, score_thr))
         )
     write_json(out_dir / 'predictions.json', dict(images=done, failures=failures))
-    print(f'{len(done)} pictures drawn, predictions in {out_dir / "predictions.json"}')
+    print(f'{len(done)} images drawn, predictions in {out_dir / "predictions.json"}')
     for failure in failures:
         print(f'error: {failure["reason"]}', file=sys.stderr)
     return 1 if failures else 0
@@ -98,7 +99,7 @@ def run_video(model: Model, source: int | str, out_dir: Path, score_thr: float, 
         if writer is not None:
             writer.release()
     if not frames:
-        raise UserError(f'{source} has no frame that can be decoded (pictures end with {", ".join(IMAGE_SUFFIXES)})')
+        raise UserError(f'{source} has no frame that can be decoded (images end with {", ".join(IMAGE_SUFFIXES)})')
     write_json(out_dir / 'predictions.json', dict(source=str(source), frames=frames))
     print(f'{len(frames)} frames in {target}, predictions in {out_dir / "predictions.json"}')
     return 0

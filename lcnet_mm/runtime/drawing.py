@@ -12,13 +12,13 @@ from .models import Detections, Model
 
 
 def class_color(label: int) -> tuple[int, int, int]:
-    """A BGR colour for a class; neighbouring classes differ clearly."""
+    """Return a BGR colour for a class; neighbouring classes differ clearly."""
     red, green, blue = colorsys.hsv_to_rgb(label * 0.618034 % 1, 0.75, 0.95)
     return int(255 * blue), int(255 * green), int(255 * red)
 
 
 def draw(model: Model, image: np.ndarray, result: Any, score_thr: float) -> np.ndarray:
-    """Draw a prediction on a copy of the BGR picture."""
+    """Draw a prediction on a copy of the BGR image."""
     canvas = image.copy()
     if isinstance(result, Detections):
         for box, score, label in zip(*result, strict=True):
@@ -52,7 +52,7 @@ def draw_label(canvas: np.ndarray, corner: tuple[int, int], text: str, color: tu
 
 
 def to_json(model: Model, result: Any, score_thr: float) -> dict[str, Any]:
-    """A prediction as JSON types; a mask as the share of each class in it."""
+    """Return a prediction as JSON types; a mask as the share of each class in it."""
     if isinstance(result, Detections):
         detections = [
             {'class': model.classes[label], 'label': int(label), 'score': float(score), 'bbox': box.tolist()}

@@ -18,14 +18,14 @@ from .preprocessing import apply_steps, compile_preprocessing
 
 FORMAT = 1
 DESCRIPTION = 'model.json'
-Picture = np.ndarray | str | Path
+ImageInput = np.ndarray | str | Path
 
 
 class Detections(NamedTuple):
-    """What a detector found in one picture, best first.
+    """What a detector found in one image, best first.
 
     Attributes:
-        boxes: ``(n, 4)`` xyxy in pixels of the picture.
+        boxes: ``(n, 4)`` xyxy in pixels of the image.
         scores: ``(n,)`` within 0 and 1.
         labels: ``(n,)`` class indices.
     """
@@ -36,11 +36,11 @@ class Detections(NamedTuple):
 
 
 class Geometry(NamedTuple):
-    """What became of a picture on its way into the network.
+    """What became of an image on its way into the network.
 
     Attributes:
-        shape: Height and width of the picture.
-        scale: Factors of width and height from the picture to the network's input.
+        shape: Height and width of the image.
+        scale: Factors of width and height from the image to the network's input.
         input_shape: Height and width of the network's input.
     """
 
@@ -154,49 +154,49 @@ class Model:
         if length.is_static and length.get_length() != len(self.classes):
             raise UserError(f'{file} has {length.get_length()} classes, {DESCRIPTION} names {len(self.classes)}')
 
-    def read(self, picture: Picture) -> np.ndarray:
-        """Return a picture as BGR ``(H, W, 3)`` uint8.
+    def read(self, image: ImageInput) -> np.ndarray:
+        """Return an image as BGR ``(H, W, 3)`` uint8.
 
         Raises:
             UserError: a file does not exist or cannot be decoded, or an array has another shape or type.
         """
-        if not isinstance(picture, np.ndarray):
-            if not Path(picture).is_file():
-                raise UserError(f'picture {picture} does not exist')
+        if not isinstance(image, np.ndarray):
+            if not Path(image).is_file():
+                raise UserError(f'image {image} does not exist')
             try:
-                return read_image(Path(picture))
+                return read_image(Path(image))
             except ValueError as error:
-                raise UserError(f'picture {picture} {error}') from error
-        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
-            raise UserError(f'a picture must be BGR (H, W, 3) uint8, got {picture.shape} {picture.dtype}')
-        return picture
+                raise UserError(f'image {image} {error}') from error
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise UserError(f'an image must be BGR (H, W, 3) uint8, got {image.shape} {image.dtype}')
+        return image
 
-    def __call__(self, pictures: Picture | Sequence[Picture]) -> Any:
-        """Predict one picture, or several, one after the other.
+    def __call__(self, images: ImageInput | Sequence[ImageInput]) -> Any:
+        """Predict one image, or several, one after the other.
 
         Args:
-            pictures: A BGR array ``(H, W, 3)`` uint8 or a path, or a list of them.
+            images: A BGR array ``(H, W, 3)`` uint8 or a path, or a list of them.
 
         Returns:
-            The prediction of the picture, or a list of them.
+            The prediction of the image, or a list of them.
         """
-        if not isinstance(pictures, np.ndarray | str | Path):
-            return [self(picture) for picture in pictures]
-        array, geometry = self.prepare(pictures)
+        if not isinstance(images, np.ndarray | str | Path):
+            return [self(image) for image in images]
+        array, geometry = self.prepare(images)
         self.request.infer([array[None]], share_inputs=True)
         return self.finish(self.outputs(self.request), geometry)
 
-    def prepare(self, picture: Picture) -> tuple[np.ndarray, Geometry]:
-        """Read a picture and bring it to the network's size; raises as :meth:`read`."""
-        image = self.read(picture)
-        array, scale = apply_steps(image, self.description['input'])
-        return array, Geometry(image.shape[:2], scale, array.shape[:2])
+    def prepare(self, image: ImageInput) -> tuple[np.ndarray, Geometry]:
+        """Read an image and bring it to the network's size; raises as :meth:`read`."""
+        pixels = self.read(image)
+        array, scale = apply_steps(pixels, self.description['input'])
+        return array, Geometry(pixels.shape[:2], scale, array.shape[:2])
 
-    def infer_many(self, pictures: Iterable[Picture], progress: bool = True) -> Iterator[Any]:
-        """Predict a stream of pictures with several inferences at once, for throughput.
+    def infer_many(self, images: Iterable[ImageInput], progress: bool = True) -> Iterator[Any]:
+        """Predict a stream of images with several inferences at once, for throughput.
 
         Yields:
-            For each picture, in order, its prediction, or the :class:`UserError` that it ran into.
+            For each image, in order, its prediction, or the :class:`UserError` that it ran into.
         """
         from tqdm import tqdm
 
@@ -205,10 +205,10 @@ class Model:
         results: dict[int, Any] = {}
         geometries: dict[int, Geometry] = {}
         queue.set_callback(lambda request, index: results.__setitem__(index, self.outputs(request)))
-        total = len(pictures) if isinstance(pictures, Sequence) else None
-        # A few pictures in advance keep all requests busy, and the memory bounded.
+        total = len(images) if isinstance(images, Sequence) else None
+        # A few images in advance keep all requests busy, and the memory bounded.
         window: list[int] = []
-        bar = tqdm(total=total, unit='picture', disable=not progress)
+        bar = tqdm(total=total, unit='image', disable=not progress)
 
         def flush() -> Iterator[Any]:
             queue.wait_all()
@@ -219,10 +219,10 @@ class Model:
             window.clear()
 
         with bar:
-            for index, picture in enumerate(pictures):
+            for index, image in enumerate(images):
                 window.append(index)
                 try:
-                    array, geometries[index] = self.prepare(picture)
+                    array, geometries[index] = self.prepare(image)
                 except UserError as error:
                     results[index] = error
                 else:
@@ -232,11 +232,11 @@ class Model:
             yield from flush()
 
     def outputs(self, request: Any) -> dict[str, np.ndarray]:
-        """Copies of a request's outputs, without the batch axis."""
+        """Return copies of a request's outputs, without the batch axis."""
         return {name: request.get_tensor(name).data[0].copy() for name in self.names}
 
     def finish(self, outputs: dict[str, np.ndarray], geometry: Geometry) -> Any:
-        """Turn the outputs for one picture, by name, into a prediction."""
+        """Turn the outputs for one image, by name, into a prediction."""
         raise NotImplementedError
 
 
@@ -246,9 +246,11 @@ class Detector(Model):
     task = 'detection'
 
     def class_axis(self) -> tuple[str, int] | None:
+        """Return the output whose axis counts the classes, and that axis; None if there is none."""
         return ('scores', 2) if self.description['output']['form'] == 'raw' else None
 
     def finish(self, outputs: dict[str, np.ndarray], geometry: Geometry) -> Detections:
+        """Turn the outputs for one image, by name, into the prediction."""
         if self.description['output']['form'] == 'raw':
             candidates = outputs['boxes']
             if self.description['output']['clip']:
@@ -279,20 +281,23 @@ class Detector(Model):
 
 
 class Segmentor(Model):
-    """Semantic segmentation; a call returns class indices ``(H, W)`` uint8 at the size of the picture."""
+    """Semantic segmentation; a call returns class indices ``(H, W)`` uint8 at the size of the image."""
 
     task = 'segmentation'
 
     def class_axis(self) -> tuple[str, int] | None:
+        """Return the output whose axis counts the classes, and that axis; None if there is none."""
         return ('output', 1) if self.description['output']['form'] == 'logits' else None
 
     def finish(self, outputs: dict[str, np.ndarray], geometry: Geometry) -> np.ndarray:
+        """Turn the outputs for one image, by name, into the prediction."""
         output = outputs['output']
         mask = (output.argmax(0) if self.description['output']['form'] == 'logits' else output[0]).astype(np.uint8)
-        # A padded input has the picture at its top left.
+        # A padded input has the image at its top left.
         shape, scale, input_shape = geometry
         height, width = (min(i, round(s * f)) for i, s, f in zip(input_shape, shape, scale[::-1], strict=True))
-        return cv2.resize(mask[:height, :width], shape[::-1], interpolation=cv2.INTER_NEAREST)
+        result: np.ndarray = cv2.resize(mask[:height, :width], shape[::-1], interpolation=cv2.INTER_NEAREST)
+        return result
 
 
 class Classifier(Model):
@@ -301,9 +306,11 @@ class Classifier(Model):
     task = 'classification'
 
     def class_axis(self) -> tuple[str, int] | None:
+        """Return the output whose axis counts the classes, and that axis; None if there is none."""
         return 'output', 1
 
     def finish(self, outputs: dict[str, np.ndarray], geometry: Geometry) -> np.ndarray:
+        """Turn the outputs for one image, by name, into the prediction."""
         return outputs['output']
 
 
@@ -314,7 +321,9 @@ def load_model(path: str | Path, threads: int | None = None, int8: bool = False)
     """Open an export with the class for its task.
 
     Args:
-        path, threads, int8: As for :class:`Model`.
+        path: Folder of the export, or its ``.xml`` file.
+        threads: Threads of one inference; OpenVINO chooses if None.
+        int8: Whether to run the quantized network of the export.
 
     Raises:
         UserError: as :class:`Model`.

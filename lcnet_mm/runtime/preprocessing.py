@@ -1,7 +1,7 @@
-"""What happens to a picture: geometry by OpenCV, colour and normalisation inside the OpenVINO graph.
+"""What happens to an image: geometry by OpenCV, colour and normalisation inside the OpenVINO graph.
 
 The resize stays outside: OpenCV's kernel on uint8 is the one that the model was trained and tested with, to the last
-bit, and it is faster than the graph's, which has to take a new shape with every picture (docs/deploy.md has the ratio).
+bit, and it is faster than the graph's, which has to take a new shape with every image (docs/deploy.md has the ratio).
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import numpy as np
 import openvino
 from openvino.preprocess import ColorFormat, PrePostProcessor
 
+from ..utils.errors import UserError
+
 KERNELS = dict(
     nearest=cv2.INTER_NEAREST,
     bilinear=cv2.INTER_LINEAR,
@@ -23,14 +25,14 @@ KERNELS = dict(
 
 
 def apply_steps(image: np.ndarray, description: dict[str, Any]) -> tuple[np.ndarray, tuple[float, float]]:
-    """Bring a picture to the network's size.
+    """Bring an image to the network's size.
 
     Args:
         image: BGR ``(H, W, 3)`` uint8.
         description: ``input`` of ``model.json``.
 
     Returns:
-        The picture ``(h, w, 3)``, and the factors of width and height by which it was resized.
+        The image ``(h, w, 3)``, and the factors of width and height by which it was resized.
     """
     scale = (1.0, 1.0)
     for step in description['steps']:
@@ -41,9 +43,7 @@ def apply_steps(image: np.ndarray, description: dict[str, Any]) -> tuple[np.ndar
             image = image[top : top + crop_height, left : left + crop_width]
             continue
         if step['type'] == 'resize_edge':
-            factor = step['size'] / min(height, width)
-            size = (int(width * factor), int(height * factor))
-            size = (step['size'], size[1]) if width < height else (size[0], step['size'])
+            size = edge_size(width, height, step['size'], step.get('edge', 'short'))
         elif step['keep_ratio']:
             longest, shortest = max(step['size']), min(step['size'])
             factor = min(longest / max(height, width), shortest / min(height, width))
@@ -51,7 +51,7 @@ def apply_steps(image: np.ndarray, description: dict[str, Any]) -> tuple[np.ndar
         else:
             size = tuple(step['size'])
         size = (max(1, size[0]), max(1, size[1]))
-        image = cv2.resize(image, size, interpolation=KERNELS[step['interpolation']])
+        image = resize(image, size, step['interpolation'], step.get('backend', 'cv2'))
         scale = (size[0] / width, size[1] / height)
     divisor = description['pad_size_divisor']
     bottom, right = -image.shape[0] % divisor, -image.shape[1] % divisor
@@ -59,6 +59,36 @@ def apply_steps(image: np.ndarray, description: dict[str, Any]) -> tuple[np.ndar
         value = description['pad_value']
         image = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=[value] * 3)
     return image, scale
+
+
+def edge_size(width: int, height: int, length: int, edge: str) -> tuple[int, int]:
+    """Return width and height after one edge ('short', 'long', 'width' or 'height') was brought to a length.
+
+    The other edge is cut to whole pixels, as mmpretrain's ``ResizeEdge`` does.
+    """
+    is_width = edge == 'width' or (edge == 'short' and width < height) or (edge == 'long' and width > height)
+    return (length, int(length * height / width)) if is_width else (int(length * width / height), length)
+
+
+def resize(image: np.ndarray, size: tuple[int, int], interpolation: str, backend: str) -> np.ndarray:
+    """Resize an image ``(H, W, 3)`` to a width and height with the library that the model was tested with.
+
+    Args:
+        image: uint8.
+        size: Width and height.
+        interpolation: Name of the kernel.
+        backend: 'cv2' or 'pillow', whose kernels blur while they shrink and give other values.
+
+    Raises:
+        UserError: Pillow is needed and not installed.
+    """
+    if backend == 'cv2':
+        return cv2.resize(image, size, interpolation=KERNELS[interpolation])
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise UserError('the model was tested with images that Pillow resized: pip install pillow') from error
+    return np.array(Image.fromarray(image).resize(size, getattr(Image.Resampling, interpolation.upper())))
 
 
 def compile_preprocessing(model: openvino.Model, description: dict[str, Any]) -> openvino.Model:

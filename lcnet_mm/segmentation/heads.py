@@ -24,5 +24,5 @@ class GlobalLRASPPHead(LRASPPHead):
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**kwargs)  # type: ignore[no-untyped-call]
         self.image_pool[0] = nn.AdaptiveAvgPool2d(1)

@@ -34,10 +34,10 @@ class AdaptiveEncoderDecoder(EncoderDecoder):
             auxiliary_head = self.with_channels(auxiliary_head)
         elif auxiliary_head is not None:
             auxiliary_head = [self.with_channels(head) for head in auxiliary_head]
-        super()._init_auxiliary_head(auxiliary_head)
+        super()._init_auxiliary_head(auxiliary_head)  # type: ignore[arg-type]  # None is meant, too
 
     def with_channels(self, head: dict[str, Any]) -> dict[str, Any]:
-        """The config of a head with the channels that it leaves open."""
+        """Return the config of a head with the channels that it leaves open."""
         features = getattr(self.backbone, 'feature_info', None)
         if features is None:
             raise TypeError(

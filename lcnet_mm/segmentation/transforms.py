@@ -21,7 +21,7 @@ class LoadCheckedAnnotations(LoadAnnotations):
         As ``LoadAnnotations``.
 
     Raises:
-        UserError: the file is missing or no picture, has another label, or another size than the picture.
+        UserError: the file is missing or no image, has another label, or another size than the image.
     """
 
     def __init__(self, num_classes: int, ignore_index: int = 255, **kwargs: Any) -> None:
@@ -36,13 +36,13 @@ class LoadCheckedAnnotations(LoadAnnotations):
         except FileNotFoundError as error:
             raise UserError(f'label map {path} of {results.get("img_path")} does not exist') from error
         except (OSError, AttributeError, ValueError) as error:
-            raise UserError(f'label map {path} cannot be decoded as a picture') from error
+            raise UserError(f'label map {path} cannot be decoded as an image') from error
         labels = results['gt_seg_map']
-        # ori_shape: in test pipelines the picture is resized before its labels are loaded.
+        # ori_shape: in test pipelines the image is resized before its labels are loaded.
         size = results.get('ori_shape', labels.shape)
         if labels.shape != tuple(size[:2]):
             raise UserError(
-                f'label map {path} has the shape {"x".join(map(str, labels.shape))} (height x width), its picture '
+                f'label map {path} has the shape {"x".join(map(str, labels.shape))} (height x width), its image '
                 f'{results.get("img_path")} {"x".join(map(str, size[:2]))}'
             )
         unknown = np.flatnonzero(np.bincount(labels.ravel(), minlength=256)[:256])

@@ -21,7 +21,7 @@ from .errors import UserError
 
 
 def _history_method(owner: object, name: str) -> Any:
-    """The only use of getattr in mmengine's checkpoints: the statistics of its logger's history."""
+    """Return a statistic of the logger's history, the only use of getattr in mmengine's checkpoints."""
     if owner is not HistoryBuffer or name not in ('current', 'data', 'max', 'mean', 'min'):
         raise pickle.UnpicklingError(f'getattr of {name}')
     return getattr(HistoryBuffer, name)

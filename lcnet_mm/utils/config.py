@@ -2,50 +2,81 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.config.utils import MODULE2PACKAGE
-from mmengine.registry import init_default_scope
+from mmengine.utils import get_installed_path, is_installed
 
 from .errors import UserError, as_user_error
 
-# mmengine finds `_base_ = 'lcnet_mm::…'` in the installed package only if its own table names it.
-MODULE2PACKAGE.setdefault('lcnet_mm', 'lcnet-mm')
+_MODULE, _PACKAGE = 'lcnet_mm', 'lcnet-mm'
 
 
 def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
-    """Read a config with its overrides and make its scope the current one.
+    """Read a config with its overrides; nothing else changes, the current scope of the registries included.
+
+    A ``_base_`` may name a config of this package or of an mm library as ``lcnet_mm::picodet_like/…`` or
+    ``mmdet::…``. For this package that works here and in the commands, which read their configs here: mmengine alone
+    knows the mm libraries only.
 
     Args:
-        path: The config file.
+        path: The config file, or the name of an installed one, ``lcnet_mm::picodet_like/picodet_s_320_coco.py``.
         options: Overrides, ``{'model.backbone.widen_factor': 0.5}``.
 
     Raises:
         UserError: the file does not exist, is not a valid config, or imports what is not installed.
     """
-    if not Path(path).is_file():
+    file = _find(path)
+    if not file.is_file():
         raise UserError(f'config {path} does not exist')
-    with as_user_error(f'config {path} cannot be read', Exception):
-        cfg = Config.fromfile(path)
-        drop_scope(cfg._cfg_dict)
+    with as_user_error(f'config {path} cannot be read', Exception), _known_to_mmengine():
+        cfg = Config.fromfile(file)
+        _drop_scope(cfg._cfg_dict)
         if options:
             cfg.merge_from_dict(options)
-    init_default_scope(cfg.get('default_scope') or 'mmengine')
     return cfg
 
 
-def drop_scope(value: Any) -> None:
-    """Remove the scope that mmengine gives to all that comes from ``lcnet_mm::``.
+def _find(path: str | Path) -> Path:
+    """Return the file of a config, which may be the name of an installed one."""
+    module, separator, name = str(path).partition('::')
+    if not separator:
+        return Path(path)
+    if module == _MODULE:
+        return Path(__file__).parents[1] / '.mim' / 'configs' / name
+    package = MODULE2PACKAGE.get(module, module)
+    if not is_installed(package):
+        raise UserError(f'config {path} does not exist: {package} is not installed')
+    return Path(get_installed_path(package)) / '.mim' / 'configs' / name
 
-    A scope names a library's own registry, and this package has none: it registers in those of the mm libraries.
+
+@contextmanager
+def _known_to_mmengine() -> Iterator[None]:
+    """Let mmengine find ``lcnet_mm::…`` while a config is read: it only looks into packages that its table lists."""
+    if _MODULE in MODULE2PACKAGE:
+        yield
+        return
+    MODULE2PACKAGE[_MODULE] = _PACKAGE
+    try:
+        yield
+    finally:
+        MODULE2PACKAGE.pop(_MODULE, None)
+
+
+def _drop_scope(value: Any) -> None:
+    """Remove the scope that mmengine gives to everything that comes from ``lcnet_mm::``.
+
+    A scope names the registry of a library. This package has none: it registers in those of the mm libraries.
     """
     if isinstance(value, dict):
-        if value.get('_scope_') == 'lcnet_mm':
+        if value.get('_scope_') == _MODULE:
             value.pop('_scope_')
         for part in value.values():
-            drop_scope(part)
+            _drop_scope(part)
     elif isinstance(value, list | tuple):
         for part in value:
-            drop_scope(part)
+            _drop_scope(part)

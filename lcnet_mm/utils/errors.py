@@ -36,7 +36,7 @@ def run_cli(main: Callable[[], int | None]) -> NoReturn:
     except UserError as error:
         if os.environ.get(TRACEBACK_VARIABLE):
             raise
-        # From a data loader's worker the message comes behind the worker's traceback.
+        # From a data loader's worker the message comes after the worker's traceback.
         message = str(error).rsplit('UserError: ', 1)[-1]
         print('error: ' + ' '.join(message.split()), file=sys.stderr)
         code = 1

@@ -18,7 +18,7 @@ PACKAGES = (
 
 
 def read_cpuinfo() -> list[dict[str, str]]:
-    """The entries of ``/proc/cpuinfo``, one for each logical CPU; empty where there is none."""
+    """Return the entries of ``/proc/cpuinfo``, one for each logical CPU; empty where there is none."""
     file = Path('/proc/cpuinfo')
     if not file.is_file():
         return []
@@ -84,7 +84,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def format_machine(machine: dict[str, Any]) -> str:
-    """The machine in one line."""
+    """Return the machine in one line."""
     flags = ', '.join(flag for flag in machine['flags'] if flag.startswith(('avx', 'amx')))
     return (
         f'{machine["cpu"]} ({flags}), {machine["physical_cores"]} physical cores, {machine["logical_cpus"]} logical, '

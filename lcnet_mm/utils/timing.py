@@ -36,8 +36,8 @@ def time_in_turn(
 ) -> dict[str, Latency]:
     """Call functions in turn, each one twice in a row, of which the second call counts.
 
-    The first one fills the caches, which hold what ran before: without it a small network behind a large one took 15 %
-    longer than behind itself.
+    The first one fills the caches, which hold what ran before: without it a small network after a large one took 15 %
+    longer than after itself.
 
     Args:
         calls: By name.

@@ -48,7 +48,7 @@ class Conversion:
     shapes: list[tuple[int, ...]] = field(default_factory=list)
 
     def format(self) -> str:
-        """The report as text."""
+        """Return the report as text."""
         lines = [f'{self.kind}' + (f', width {self.widen_factor}' if self.widen_factor else '')]
         lines.append(f'  {len(self.used)} tensors used, {len(self.skipped)} skipped, 0 missing')
         lines += [f'  skipped: {name}' for name in self.skipped]
@@ -58,7 +58,7 @@ class Conversion:
 
 
 def rename_classifier_key(key: str) -> str:
-    """The name of a tensor of PaddleClas's PP-LCNet."""
+    """Return the name of a tensor of PaddleClas's PP-LCNet."""
     if re.match(r'(last_conv|fc)\.', key):
         return f'head.{key}'
     if not re.match(r'(conv1|blocks[2-6])\.', key):
@@ -67,7 +67,7 @@ def rename_classifier_key(key: str) -> str:
 
 
 def rename_timm_key(key: str) -> str:
-    """The name of a tensor of timm's LCNet, which has the stage of stride 16 in two."""
+    """Return the name of a tensor of timm's LCNet, which has the stage of stride 16 in two."""
     key = re.sub(r'^conv_stem\.', 'conv1.conv.', key)
     key = re.sub(r'^bn1\.', 'conv1.bn.', key)
     key = re.sub(r'^conv_head\.', 'head.last_conv.', key)
@@ -115,7 +115,7 @@ def recognise(names: set[str]) -> tuple[str, Callable[[str], str | None]]:
 
 
 def infer_width(state: dict[str, Tensor]) -> float:
-    """The published width whose backbone has exactly these tensors.
+    """Return the published width whose backbone has exactly these tensors.
 
     Raises:
         UserError: there is none; the closest width's first difference is named.

@@ -44,7 +44,7 @@ def read_metafiles(root: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def format_table(models: list[dict[str, Any]]) -> str:
-    """A Markdown table of a collection's models."""
+    """Return a Markdown table of a collection's models."""
     tasks = {result['Task'] for model in models for result in model.get('Results', [])}
     (task,) = tasks
     metrics = METRICS[task]
@@ -83,7 +83,7 @@ def fill_tables(text: str, collections: dict[str, list[dict[str, Any]]]) -> str:
 
 
 def readmes(root: Path) -> list[Path]:
-    """The READMEs that hold tables."""
+    """Return the READMEs that hold tables."""
     return [root / 'README.md', *sorted((root / 'configs').glob('*/README.md'))]
 
 

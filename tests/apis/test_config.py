@@ -27,7 +27,7 @@ def test_missing_data_name_the_file_and_the_place(tmp_path):
     assert str(tmp_path) in message and 'train_dataloader.dataset.data_root' in message
 
 
-def test_missing_picture_folder(digits, tmp_path):
+def test_missing_image_folder(digits, tmp_path):
     shutil.copytree(digits, tmp_path / 'copy')
     shutil.rmtree(tmp_path / 'copy' / 'val2017')
     cfg = load_config(DEMO, options(tmp_path / 'copy'))

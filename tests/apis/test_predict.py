@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmengine.registry import MODELS
 
 from lcnet_mm.apis import UserError, load_config, predict
+from lcnet_mm.utils.models import build_model
 
 DEMO = 'configs/demo/lcnet_0.5x_digits.py'
 
@@ -15,7 +15,7 @@ DEMO = 'configs/demo/lcnet_0.5x_digits.py'
 def checkpoint(tmp_path_factory):
     """An untrained demo model whose scores lie around a half, so that it detects something everywhere."""
     torch.manual_seed(0)
-    model = MODELS.build(load_config(DEMO).model)
+    model = build_model(load_config(DEMO))
     model.init_weights()
     with torch.no_grad():
         for predictor in model.bbox_head.predictors:
@@ -57,9 +57,9 @@ def test_drawings_and_json(tmp_path, checkpoint):
     assert drawing.shape == (90, 160, 3)
 
 
-def test_a_bad_picture_does_not_stop_the_others(tmp_path, checkpoint):
+def test_a_bad_image_does_not_stop_the_others(tmp_path, checkpoint):
     good = write(tmp_path / 'good.png', np.zeros((40, 40, 3), np.uint8))
-    (tmp_path / 'broken.jpg').write_bytes(b'no picture')
+    (tmp_path / 'broken.jpg').write_bytes(b'no image')
     (tmp_path / 'empty.jpg').write_bytes(b'')
     result = predict(
         load_config(DEMO), checkpoint, [tmp_path / 'broken.jpg', good, tmp_path / 'empty.jpg'], tmp_path / 'out'
@@ -73,7 +73,7 @@ def test_a_bad_picture_does_not_stop_the_others(tmp_path, checkpoint):
 
 def test_missing_inputs_are_named_before_anything_is_made(tmp_path, checkpoint):
     (tmp_path / 'folder').mkdir()
-    for path, message in ((tmp_path / 'none.jpg', 'does not exist'), (tmp_path / 'folder', 'has no picture')):
+    for path, message in ((tmp_path / 'none.jpg', 'does not exist'), (tmp_path / 'folder', 'has no image')):
         with pytest.raises(UserError, match=message):
             predict(load_config(DEMO), checkpoint, [path], tmp_path / 'out')
     assert not (tmp_path / 'out').exists()

@@ -43,7 +43,7 @@ def test_out_indices(backbone, kwargs, out_indices, resolved):
     everything = backbone(out_indices=ALL_STAGES, **kwargs).eval()
     everything.load_state_dict(model.state_dict(), strict=False)
     assert model.out_indices == resolved
-    # Stages behind the last output do not exist.
+    # Stages after the last output do not exist.
     assert len(model.stages) == resolved[-1] + 1
     image = torch.randn(1, 3, 64, 64)
     outputs = everything(image)

@@ -1,4 +1,4 @@
-"""Handwritten digits as a folder of pictures in ImageNet's layout."""
+"""Handwritten digits as a folder of images in ImageNet's layout."""
 
 from pathlib import Path
 

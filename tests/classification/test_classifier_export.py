@@ -9,9 +9,9 @@ import onnx
 import pytest
 import torch
 from deploy_cases import CLASSIFIERS, classifier_config, export
-from mmengine.registry import MODELS
 
 from lcnet_mm.runtime import Classifier
+from lcnet_mm.utils.models import build_model
 from lcnet_mm.utils.openvino import openvino_core
 
 
@@ -33,9 +33,9 @@ def test_export(family, tmp_path):
 
     description = json.loads((result.work_dir / 'model.json').read_text())
     assert len(description['classes']) == 1000 and description['classes'][281].startswith('tabby')
-    # The whole way from a picture: what the runtime says is what PyTorch does.
-    image = cv2.imread(str(tmp_path / 'picture.png'))
-    network = MODELS.build(cfg.model).eval()
+    # The whole way from an image: what the runtime says is what PyTorch does.
+    image = cv2.imread(str(tmp_path / 'image.png'))
+    network = build_model(cfg).eval()
     network.load_state_dict(torch.load(tmp_path / 'random.pth')['state_dict'])
     height, width = image.shape[:2]
     resized = cv2.resize(image, (int(256 * width / height), 256), interpolation=cv2.INTER_LINEAR)

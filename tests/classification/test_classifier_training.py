@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from deploy_cases import save_picture
-from mmengine.registry import MODELS
+from deploy_cases import save_image
 from run_tool import assert_one_line_error, run_tool
 
 from lcnet_mm.apis import UserError, check_data, load_config, predict, test, train
+from lcnet_mm.utils.models import build_model
 
 ROOT = Path(__file__).parents[2]
 RECIPE = 'configs/imagenet/pplcnet_0.25x_in1k.py'
@@ -48,7 +48,7 @@ def test_one_epoch_of_the_recipe(trained):
     (file,) = trained.glob('*/vis_data/scalars.json')
     entries = [json.loads(line) for line in file.read_text().splitlines()]
     steps = [entry for entry in entries if 'loss' in entry]
-    # Twenty pictures, ten at a time; the rate follows the batch size and grows over five epochs of two iterations.
+    # Twenty images, ten at a time; the rate follows the batch size and grows over five epochs of two iterations.
     peak = 0.8 * 10 / 2048
     assert [step['lr'] for step in steps] == pytest.approx([1e-6 * peak, peak * (1e-6 + (1 - 1e-6) / 9)], rel=1e-6)
     assert all(0.8 * np.log(10) < step['loss'] < 3 * np.log(10) for step in steps)
@@ -89,16 +89,16 @@ def test_predictions(trained, tmp_path):
     checkpoint = trained / 'epoch_1.pth'
     # Of the classifier alone; the names come from the checkpoint.
     cfg = load_config(RECIPE, {'model.head.num_classes': 10})
-    picture = save_picture(tmp_path / 'picture.png', 300, 420)
-    (tmp_path / 'broken.png').write_bytes(b'no picture')
-    result = predict(cfg, checkpoint, [picture, tmp_path / 'broken.png'], tmp_path / 'out', device='cpu')
+    file = save_image(tmp_path / 'image.png', 300, 420)
+    (tmp_path / 'broken.png').write_bytes(b'no image')
+    result = predict(cfg, checkpoint, [file, tmp_path / 'broken.png'], tmp_path / 'out', device='cpu')
     assert [failure['file'] for failure in result.failures] == [str(tmp_path / 'broken.png')]
     (entry,) = json.loads((tmp_path / 'out' / 'predictions.json').read_text())['images']
     assert (entry['width'], entry['height']) == (420, 300)
 
-    image = cv2.resize(cv2.imread(str(picture)), (358, 256), interpolation=cv2.INTER_LINEAR)[16:240, 67:291]
+    image = cv2.resize(cv2.imread(str(file)), (358, 256), interpolation=cv2.INTER_LINEAR)[16:240, 67:291]
     mean, std = (np.float32(values) for values in ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375]))
-    model = MODELS.build(cfg.model).eval()
+    model = build_model(cfg).eval()
     model.load_state_dict(torch.load(checkpoint, weights_only=False)['state_dict'])
     with torch.no_grad():
         tensor = torch.from_numpy((image[..., ::-1] - mean) / std).permute(2, 0, 1)[None]
@@ -109,8 +109,8 @@ def test_predictions(trained, tmp_path):
     assert all(top['class'] == str(top['label']) for top in entry['top'])
     drawing = cv2.imread(entry['drawing'])
     assert drawing.shape == (300, 420, 3)
-    # The label stands in the upper left corner, the rest is the picture.
-    difference = np.abs(drawing.astype(int) - cv2.imread(str(picture))).mean(2)
+    # The label stands in the upper left corner, the rest is the image.
+    difference = np.abs(drawing.astype(int) - cv2.imread(str(file))).mean(2)
     assert difference[:40, :120].mean() > 10 and difference[150:].mean() < 3
 
 
@@ -125,7 +125,7 @@ def test_a_head_without_names_gives_numbers(trained, tmp_path, imagenet_digits):
 
 def test_imagenets_names(tmp_path, imagenet_digits):
     cfg = load_config(RECIPE)
-    model = MODELS.build(cfg.model)
+    model = build_model(cfg)
     model.init_weights()
     # The best classes are decided by the bias.
     model.head.fc.weight.data.zero_()
@@ -154,7 +154,7 @@ def test_command_lines(imagenet_digits, tmp_path):
     result = run_tool('test.py', RECIPE, checkpoint, '--work-dir', work_dir, *options)
     assert result.returncode == 0 and 'accuracy/top1: ' in result.stdout + result.stderr, result.stderr
     result = run_tool('predict.py', RECIPE, checkpoint, imagenet_digits / 'val', '--out', tmp_path / 'out', *options)
-    assert result.returncode == 0 and '10 pictures drawn' in result.stdout, result.stderr
+    assert result.returncode == 0 and '10 images drawn' in result.stdout, result.stderr
 
 
 def test_missing_imagenet_is_one_line(tmp_path):

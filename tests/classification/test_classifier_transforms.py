@@ -28,13 +28,13 @@ def test_aspect_and_area_are_uniform():
     # Not the logarithm: half of the crops would then have a ratio below 1 instead of 3/7.
     assert (aspect < 1).mean() == pytest.approx(3 / 7, abs=0.012)
     assert abs(np.corrcoef(aspect, area)[0, 1]) < 0.03
-    # The corner is uniform over what is left of the picture.
+    # The corner is uniform over what is left of the image.
     for corner, side in ((left, width), (top, height)):
         np.testing.assert_allclose(np.quantile(corner / (2000 - side), [0.1, 0.5, 0.9]), [0.1, 0.5, 0.9], atol=0.02)
 
 
 def test_the_cap_keeps_the_first_rectangle_inside():
-    # Of the ratio r the largest rectangle of a 400 x 100 picture has the area r / 4: 3/16 to 1/3 of it.
+    # Of the ratio r the largest rectangle of a 400 x 100 image has the area r / 4: 3/16 to 1/3 of it.
     left, top, width, height = draw(UniformAspectRandomResizedCrop(), 100, 400).T
     assert width.min() >= 1 and (left + width).max() <= 400 and (top + height).max() <= 100
     area, aspect = width * height / 40000, width / height
@@ -44,7 +44,7 @@ def test_the_cap_keeps_the_first_rectangle_inside():
 
 
 @pytest.mark.parametrize('height, width', [(1, 1), (1, 1000), (1000, 1), (3, 5000), (5000, 3), (2, 2), (17, 31)])
-def test_extreme_pictures(height, width):
+def test_extreme_images(height, width):
     crop = UniformAspectRandomResizedCrop(scale=32)
     rectangles = draw(crop, height, width, 2000)
     left, top, crop_width, crop_height = rectangles.T
@@ -66,11 +66,11 @@ def test_values_of_a_given_rectangle(monkeypatch):
 
 def test_a_seed_decides():
     image = np.random.randint(0, 256, (60, 90, 3), np.uint8)
-    pictures = []
+    images = []
     for value in (1, 1, 2):
         np.random.seed(value)
-        pictures.append(UniformAspectRandomResizedCrop()(dict(img=image))['img'])
-    assert (pictures[0] == pictures[1]).all() and (pictures[0] != pictures[2]).any()
+        images.append(UniformAspectRandomResizedCrop()(dict(img=image))['img'])
+    assert (images[0] == images[1]).all() and (images[0] != images[2]).any()
 
 
 def test_configs_name_it():

@@ -1,4 +1,4 @@
-"""Unlabelled pictures: lists and folders, what cannot be read, and the report of it."""
+"""Unlabelled images: lists and folders, what cannot be read, and the report of it."""
 
 import os
 import sys
@@ -25,35 +25,35 @@ LOAD = [dict(type='LoadImageFromFile')]
 PACK = [*LOAD, dict(type='PackInputs')]
 
 
-def write_picture(path, value):
-    """A small picture in one grey, which survives every format exactly."""
+def write_image(path, value):
+    """A small image in one grey, which survives every format exactly."""
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), np.full((16, 24, 3), value, np.uint8))
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """20 pictures in two folders, one of them with a space in its name; the grey is ten times the number."""
+    """20 images in two folders, one of them with a space in its name; the grey is ten times the number."""
     for number in range(20):
-        write_picture(tmp_path / 'pool' / ('a b' if number < 10 else 'c') / f'{number:02d} x.png', 10 * number)
+        write_image(tmp_path / 'pool' / ('a b' if number < 10 else 'c') / f'{number:02d} x.png', 10 * number)
     return tmp_path / 'pool'
 
 
 def spoil(folder):
-    """Make five pictures unreadable, each in its way, and return them."""
+    """Make five images unreadable, each in its way, and return them."""
     names = ['a b/01 x.png', 'a b/03 x.png', 'a b/05 x.png', 'c/12 x.png', 'c/17 x.png']
     missing, truncated, jpeg, text, empty = (folder / name for name in names)
     missing.unlink()
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     truncated.write_bytes(cv2.imencode('.png', noise)[1].tobytes()[:-2000])
     jpeg.write_bytes(cv2.imencode('.jpg', noise)[1].tobytes()[:-200])
-    text.write_text('no picture')
+    text.write_text('no image')
     empty.write_bytes(b'')
     return [str(path) for path in (missing, truncated, jpeg, text, empty)]
 
 
 def write_list(folder, suffix=lambda number: ''):
-    """A list of the pictures, relative to the folder."""
+    """A list of the images, relative to the folder."""
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob('*.png'))
     file = folder.parent / 'list.txt'
     file.write_text('\n'.join(f'{name}{suffix(number)}' for number, name in enumerate(names)) + '\n')
@@ -107,13 +107,13 @@ def test_indices_and_subsets(folder, indices):
 
 def test_suffixes_links_and_loops(folder, tmp_path):
     (folder / 'notes.txt').write_text('x')
-    write_picture(tmp_path / 'elsewhere' / '99.JPG', 200)
+    write_image(tmp_path / 'elsewhere' / '99.JPG', 200)
     (folder / 'd').symlink_to(tmp_path / 'elsewhere')
     (folder / 'c' / 'back').symlink_to(folder)
     assert greys(ImageList(data_root=str(folder), pipeline=LOAD))[19:] == [190, 200]
 
 
-def test_unreadable_pictures_are_replaced_and_named(folder):
+def test_unreadable_images_are_replaced_and_named(folder):
     bad = spoil(folder)
     file = write_list(folder)
     file.write_text(file.read_text() + 'a b/01 x.png\n')
@@ -154,13 +154,13 @@ def test_too_many_stop_the_run_with_one_line(folder, workers, capsys):
     lines = capsys.readouterr().err.splitlines()
     (line,) = (line for line in lines if line.startswith('error: '))
     for word in (
-        '3 of 19 pictures',
+        '3 of 19 images',
         '15.79%',
         '11.00%',
         'max_unreadable=0.11',
         bad[1],
         bad[2],
-        'no picture, or truncated',
+        'no image, or truncated',
     ):
         assert word in line, line
     assert not any('Traceback' in line for line in lines)
@@ -170,13 +170,13 @@ def test_reasons_and_other_errors(folder):
     bad = spoil(folder)
     file = write_list(folder)
     file.write_text('a b/01 x.png\n')
-    with pytest.raises(UserError, match=r'1 of 1 pictures.*01 x.png: missing'):
+    with pytest.raises(UserError, match=r'1 of 1 images.*01 x.png: missing'):
         ImageList(str(file), data_prefix=str(folder), pipeline=LOAD)[0]
-    with pytest.raises(UserError, match='no readable picture found in 4 tries'):
+    with pytest.raises(UserError, match='no readable image found in 4 tries'):
         ImageList(str(file), data_prefix=str(folder), pipeline=LOAD, max_unreadable=1, max_refetch=3)[0]
-    with pytest.raises(UserError, match=r'01 x.png cannot be read .missing.; a test needs every picture'):
+    with pytest.raises(UserError, match=r'01 x.png cannot be read .missing.; a test needs every image'):
         ImageList(str(file), data_prefix=str(folder), pipeline=LOAD, test_mode=True)[0]
-    # A fault behind the loading is the pipeline's and not the picture's.
+    # A fault after the loading is the pipeline's and not the image's.
     images = ImageList(data_root=str(folder), pipeline=[*LOAD, dict(type='CenterCrop', crop_size=8), fail])
     with pytest.raises(ZeroDivisionError):
         images[0]
@@ -192,9 +192,9 @@ def fail(results):
 
 MISTAKES = {
     'does not exist': lambda root: dict(ann_file='nowhere.txt', data_root=str(root)),
-    'folder of pictures .*nothing does not exist': lambda root: dict(data_root=str(root), folders='nothing'),
-    'list of pictures .*empty.txt is empty': lambda root: dict(ann_file=write(root, 'empty.txt', b'\n \n')),
-    'has no picture': lambda root: dict(data_root=str(root / 'bare')),
+    'folder of images .*nothing does not exist': lambda root: dict(data_root=str(root), folders='nothing'),
+    'list of images .*empty.txt is empty': lambda root: dict(ann_file=write(root, 'empty.txt', b'\n \n')),
+    'has no image': lambda root: dict(data_root=str(root / 'bare')),
     "line 2: expected 'PATH CLASS_INDEX', got 'b.png x'": lambda root: labelled(root, b'a.png 0\nb.png x\n'),
     "line 3: expected 'PATH CLASS_INDEX', got 'b.png'": lambda root: labelled(root, b'a.png 0\n\nb.png\n'),
     "line 1: expected 'PATH CLASS_INDEX', got 'a.png -1'": lambda root: labelled(root, b'a.png -1\n'),
@@ -230,7 +230,7 @@ def test_wrong_arguments(folder):
 
 
 def test_names_with_line_breaks_and_closed_folders(folder):
-    write_picture(folder / 'line\nbreak.png', 0)
+    write_image(folder / 'line\nbreak.png', 0)
     with pytest.raises(UserError, match='line break in its name'):
         ImageList(data_root=str(folder))
 
@@ -270,7 +270,7 @@ class Net(nn.Module):
 
 
 class Spoil(Hook):
-    """Take a picture away after the first epoch."""
+    """Take an image away after the first epoch."""
 
     def __init__(self, path):
         self.path = path
@@ -319,17 +319,17 @@ def test_training_reports_what_it_skipped(folder, tmp_path):
     for name in ('a b/03 x.png', 'a b/08 x.png'):
         (folder / name).write_bytes(b'x')
     assert train(folder, tmp_path / 'work', 0.3) == [
-        f'{first}: 2 of 10 pictures are unreadable and skipped',
-        f'{second}: 1 of 10 pictures are unreadable and skipped',
-        f'{first}: 2 of 10 pictures were unreadable and skipped: {first}/03 x.png, {first}/08 x.png',
-        f'{second}: 1 of 10 pictures were unreadable and skipped: {second}/15 x.png',
+        f'{first}: 2 of 10 images are unreadable and skipped',
+        f'{second}: 1 of 10 images are unreadable and skipped',
+        f'{first}: 2 of 10 images were unreadable and skipped: {first}/03 x.png, {first}/08 x.png',
+        f'{second}: 1 of 10 images were unreadable and skipped: {second}/15 x.png',
     ]
 
 
 def test_training_stops_when_too_many_are_unreadable(folder, tmp_path):
     for name in ('a b/03 x.png', 'a b/08 x.png'):
         (folder / name).write_bytes(b'x')
-    with pytest.raises(UserError, match='2 of 10 pictures'):
+    with pytest.raises(UserError, match='2 of 10 images'):
         train(folder, tmp_path / 'work', 0.15)
 
 

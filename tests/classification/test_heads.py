@@ -5,11 +5,12 @@ import math
 import pytest
 import torch
 from golden import load_case, load_image, relative_error, write_pdparams
-from mmengine.registry import MODELS
+from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
 from lcnet_mm.apis import load_config, load_weights
 from lcnet_mm.classification import LastConvClsHead, MobileNetV3Head
+from lcnet_mm.utils.models import build_model
 from lcnet_mm.weights.convert import convert_weights
 
 
@@ -20,7 +21,7 @@ def test_converted_weights_give_the_logits_of_paddleclas(name, config, tmp_path)
     source = write_pdparams(tmp_path / 'a.pdparams', state)
     result = convert_weights(source, tmp_path / 'a.pth', config)
     assert not result.skipped and result.shapes == [(1, 1000)] and result.widen_factor == case['scale']
-    model = MODELS.build(load_config(config).model).eval()
+    model = build_model(load_config(config)).eval()
     load_weights(model, tmp_path / 'a.pth')
     with torch.no_grad():
         assert relative_error(model(load_image(case)), outputs['logits']) < 1e-4

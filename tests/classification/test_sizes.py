@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.registry import MODELS
 from timm.layers.adaptive_avgmax_pool import FastAdaptiveAvgPool
 
 from lcnet_mm.apis import load_config
 from lcnet_mm.backbones.layers import SELayer
 from lcnet_mm.latency.complexity import measure
+from lcnet_mm.utils.models import build_model
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'imagenet'
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 from deploy_cases import save_random
-from mmengine.registry import MODELS
 from run_tool import ROOT, assert_one_line_error, run_tool
 
 from lcnet_mm.apis import load_config, test, train
 from lcnet_mm.demos import make_scans_dataset
+from lcnet_mm.utils.models import build_model
 
 CONFIG = """
 _base_ = '{root}/configs/demo/ssld/ssld.py'
@@ -56,7 +56,7 @@ def scans(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def teacher(tmp_path_factory):
-    """Random weights of the teacher, and beside them of the student, whose outputs depend on the picture."""
+    """Random weights of the teacher, and beside them of the student, whose outputs depend on the image."""
     folder = tmp_path_factory.mktemp('weights')
     for name in ('labels', 'teacher'):
         path = save_random(load_config(f'configs/demo/ssld/{name}.py'), folder / f'{name}.pth')
@@ -94,7 +94,7 @@ def test_two_processes_are_one_with_twice_the_batch(scans, teacher, tmp_path):
     assert first_loss(tmp_path / 'one') > 0.1
     assert first_loss(tmp_path / 'two') == pytest.approx(first_loss(tmp_path / 'one'), rel=1e-5)
     one, two = (torch.load(tmp_path / name / 'iter_1.pth', weights_only=False)['state_dict'] for name in ('one', 'two'))
-    student = MODELS.build(load_config('configs/demo/ssld/labels.py').model)
+    student = build_model(load_config('configs/demo/ssld/labels.py'))
     # The student alone, under its own names.
     assert one.keys() == two.keys() == student.state_dict().keys()
     before = torch.load(teacher.with_name('labels.pth'))['state_dict']

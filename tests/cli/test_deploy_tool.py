@@ -2,7 +2,7 @@
 
 import json
 
-from deploy_cases import detector_config, save_picture, save_random
+from deploy_cases import detector_config, save_image, save_random
 from run_tool import assert_one_line_error, run_tool
 
 CONFIG = 'configs/picodet_like/lcnet_0.5x_coco.py'
@@ -11,8 +11,8 @@ DEPLOY = 'configs/deploy/detection_openvino_static-320x320.py'
 
 def test_export_and_benchmark(tmp_path):
     checkpoint = save_random(detector_config('gfl', 80), tmp_path / 'random.pth')
-    picture, target = save_picture(tmp_path / 'picture.png'), tmp_path / 'export'
-    arguments = (DEPLOY, CONFIG, checkpoint, picture, '--work-dir', target, '--input-size', 96, 64)
+    image, target = save_image(tmp_path / 'image.png'), tmp_path / 'export'
+    arguments = (DEPLOY, CONFIG, checkpoint, image, '--work-dir', target, '--input-size', 96, 64)
     result = run_tool('deploy.py', *arguments, '--cfg-options', 'model.test_cfg.score_thr=0.0001')
     assert result.returncode == 0, result.stderr
     assert 'openvino' in result.stdout and 'FAILED' not in result.stdout
@@ -21,12 +21,12 @@ def test_export_and_benchmark(tmp_path):
     assert description['source']['config'] == CONFIG and description['classes'][0] == 'person'
 
     medians = tmp_path / 'medians.json'
-    arguments = (DEPLOY, CONFIG, checkpoint, target, picture, '--rounds', 2, '--threads', 1, '--json', medians)
+    arguments = (DEPLOY, CONFIG, checkpoint, target, image, '--rounds', 2, '--threads', 1, '--json', medians)
     result = run_tool('benchmark_runtime.py', *arguments)
     assert result.returncode == 0, result.stderr
     assert len(json.loads(medians.read_text())['1']) == 3
 
-    wrong = (DEPLOY, CONFIG, checkpoint, picture, '--work-dir', tmp_path / 'none')
+    wrong = (DEPLOY, CONFIG, checkpoint, image, '--work-dir', tmp_path / 'none')
     error = run_tool('deploy.py', *wrong, '--cfg-options', 'model.bbox_head.num_classes=3')
     assert_one_line_error(error, 'random.pth', 'made for another model')
     assert_one_line_error(run_tool('deploy.py', 'none.py', *wrong[1:]), 'none.py', 'does not exist')

@@ -1,4 +1,4 @@
-"""The tool that mines a pool, as a user runs it: a PP-LCNet as the teacher, pictures of scenes."""
+"""The tool that mines a pool, as a user runs it: a PP-LCNet as the teacher, images of scenes."""
 
 import json
 
@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 import torch
 from mmengine.registry import init_default_scope
-from mmpretrain.registry import MODELS
 from run_tool import ROOT, assert_one_line_error, run_tool
 
 from lcnet_mm.apis import load_config
 from lcnet_mm.mining import teacher_of_config
 from lcnet_mm.utils.errors import UserError
+from lcnet_mm.utils.models import build_model
 
 CLASSES = 4
 
 
 @pytest.fixture(scope='module')
 def scene(tmp_path_factory):
-    """``pool`` of 200 pictures and 4 copies, ``val`` of 8, a config and the checkpoint of a teacher."""
+    """``pool`` of 200 images and 4 copies, ``val`` of 8, a config and the checkpoint of a teacher."""
     root = tmp_path_factory.mktemp('mine')
     rng = np.random.default_rng(0)
     for folder, count in (('pool', 200), ('val', 8)):
@@ -41,10 +41,10 @@ test_dataloader = dict(dataset=dict(pipeline=[
     torch.manual_seed(0)
     cfg = load_config(config)
     init_default_scope('mmpretrain')
-    model = MODELS.build(cfg.model)
+    model = build_model(cfg)
     model.init_weights()
     torch.nn.init.normal_(model.head.fc.weight, std=2)
-    # Statistics of pictures, without which all of them look alike to a net that was never trained.
+    # Statistics of images, without which all of them look alike to a net that was never trained.
     model.train()(torch.randn(64, 3, 32, 32))
     torch.save(
         dict(state_dict=model.state_dict(), meta=dict(dataset_meta=dict(classes=list('abcd')))), root / 'net.pth'
@@ -74,10 +74,10 @@ def test_a_list_and_a_report(scene, tmp_path):
     for entry in report['classes']:
         assert entry['name'] == 'abcd'[entry['index']] and entry['kept'] == min(15, entry['candidates'])
         assert sum(line.endswith(f' {entry["index"]}') for line in lines) == entry['kept']
-    # More than one class has pictures, so that the rank within a class means something.
+    # More than one class has images, so that the rank within a class means something.
     assert sum(entry['kept'] > 0 for entry in report['classes']) > 1
     assert 100 < report['peak_memory_mb']['main'] < 4000
-    assert f'{len(lines)} of 205 pictures' in result.stdout and 'mined.json' in result.stdout
+    assert f'{len(lines)} of 205 images' in result.stdout and 'mined.json' in result.stdout
     assert 'pool: 100%' in result.stderr
 
     again = mine(scene, tmp_path, json=tmp_path / 'reports' / 'again.json')
@@ -93,7 +93,7 @@ def test_mistakes_are_one_line(scene, tmp_path):
     assert_one_line_error(mine(scene, tmp_path, checkpoint=None), '--checkpoint')
     assert_one_line_error(mine(scene, tmp_path, out=tmp_path / 'x.json'), 'x.json', 'name of the report too')
     assert_one_line_error(mine(scene, tmp_path, checkpoint='none.pth'), 'none.pth', 'does not exist')
-    assert_one_line_error(mine(scene, tmp_path, max_unreadable=0.001), '1 of 205 pictures', '0.001', 'broken.jpg')
+    assert_one_line_error(mine(scene, tmp_path, max_unreadable=0.001), '1 of 205 images', '0.001', 'broken.jpg')
     assert not (tmp_path / 'mined.txt').exists()
 
 

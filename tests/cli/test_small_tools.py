@@ -19,7 +19,7 @@ def test_help_has_an_example(name):
 def test_make_demo_data(tmp_path):
     result = run_tool('make_demo_data.py', tmp_path / 'digits', '--train', 3, '--val', 2)
     assert result.returncode == 0, result.stderr
-    assert '3 pictures' in result.stdout
+    assert '3 images' in result.stdout
     again = run_tool('make_demo_data.py', tmp_path / 'digits', '--train', 3, '--val', 2)
     assert again.returncode == 0 and again.stdout.startswith('kept')
     (tmp_path / 'mine').mkdir()
@@ -38,7 +38,7 @@ def test_check_dataset(digits, tmp_path):
     shutil.copytree(digits, tmp_path / 'copy')
     next((tmp_path / 'copy' / 'train2017').glob('*.jpg')).unlink()
     bad = run_tool('check_dataset.py', ann_file, '--images', tmp_path / 'copy' / 'train2017')
-    assert bad.returncode == 1 and 'error: 1 x picture file missing' in bad.stdout
+    assert bad.returncode == 1 and 'error: 1 x image file missing' in bad.stdout
     assert_one_line_error(run_tool('check_dataset.py', tmp_path / 'none.json'), 'none.json', 'does not exist')
 
 

@@ -98,7 +98,7 @@ def test_evaluation_and_predictions(trained, config, digits, tmp_path):
         *options(),
     )
     assert result.returncode == 0, result.stderr
-    assert '4 pictures drawn' in result.stdout
+    assert '4 images drawn' in result.stdout
     assert len(json.loads((tmp_path / 'out' / 'predictions.json').read_text())['images']) == 4
 
 

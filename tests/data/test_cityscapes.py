@@ -42,9 +42,9 @@ def test_scenes_have_all_classes_and_are_deterministic():
     table = train_id_table()
     seen = set()
     for index in range(12):
-        picture = compose_street((256, 128), np.random.default_rng([0, 1, index]))
-        assert (table[picture.label_ids] >= 0).all()
-        seen |= set(table[picture.label_ids].ravel().tolist())
+        image = compose_street((256, 128), np.random.default_rng([0, 1, index]))
+        assert (table[image.label_ids] >= 0).all()
+        seen |= set(table[image.label_ids].ravel().tolist())
     assert seen == {*range(19), 255}
 
 
@@ -122,10 +122,10 @@ FAULTS = {
     'ids that are not in the table': (unknown_id, '77'),
     'another size': (lambda label: cv2.imwrite(str(label), np.full((64, 100), 7, np.uint8)), '100x64'),
     'one pixel too wide': (lambda label: cv2.imwrite(str(label), np.full((64, 129), 7, np.uint8)), '129x64'),
-    'cannot be read': (lambda label: label.write_bytes(b'x'), 'not a picture'),
+    'cannot be read': (lambda label: label.write_bytes(b'x'), 'not an image'),
     'one channel': (lambda label: cv2.imwrite(str(label), np.zeros((64, 128, 3), np.uint8)), '3'),
-    'picture without': (lambda label: label.unlink(), 'leftImg8bit.png'),
-    'label map without a picture': (lambda label: label.rename(label.with_name('lonely' + LABEL_SUFFIX)), 'lonely'),
+    'image without': (lambda label: label.unlink(), 'leftImg8bit.png'),
+    'label map without an image': (lambda label: label.rename(label.with_name('lonely' + LABEL_SUFFIX)), 'lonely'),
 }
 
 

@@ -82,12 +82,12 @@ def annotation(**changes) -> dict:
     'added, text',
     [
         (annotation(id=2), 'annotation id used twice'),
-        (annotation(image_id=9), 'annotation of an unknown picture'),
+        (annotation(image_id=9), 'annotation of an unknown image'),
         (annotation(category_id=2), 'annotation of an unknown category'),
         (annotation(bbox=[0, 0, 0, 5]), 'box without area'),
         (annotation(bbox=[0, 0, 5, -1]), 'box without area'),
-        (annotation(bbox=[17, 0, 5, 5]), 'box outside its picture'),
-        (annotation(bbox=[0, -2, 5, 5]), 'box outside its picture'),
+        (annotation(bbox=[17, 0, 5, 5]), 'box outside its image'),
+        (annotation(bbox=[0, -2, 5, 5]), 'box outside its image'),
         (annotation(bbox=[0, 0, float('nan'), 5]), 'box with NaN or infinity'),
         (annotation(bbox=[0, 0, '5', 5]), 'box that is not four numbers'),
         (annotation(bbox=[0, 0, 5]), 'box that is not four numbers'),
@@ -107,11 +107,11 @@ def test_remarks_are_no_errors(tmp_path):
     report = check_coco(write(tmp_path / 'a.json', content))
     assert report.ok
     assert {finding.text for finding in report.findings} == {
-        'crowd annotation', 'category without a box', 'picture without a box',
+        'crowd annotation', 'category without a box', 'image without a box',
     }  # fmt: skip
 
 
-def test_pictures_and_classes(tmp_path):
+def test_images_and_classes(tmp_path):
     content = good()
     content['images'] += [
         dict(id=3, file_name='3.png', width=20, height=10),
@@ -121,15 +121,15 @@ def test_pictures_and_classes(tmp_path):
     ]
     for name, size in (('1', (20, 10)), ('2', (20, 10)), ('3', (10, 20))):
         Image.fromarray(np.zeros((size[1], size[0], 3), np.uint8)).save(tmp_path / f'{name}.png')
-    (tmp_path / '4.png').write_bytes(b'no picture')
+    (tmp_path / '4.png').write_bytes(b'no image')
     report = check_coco(write(tmp_path / 'a.json', content), tmp_path, classes=['cat', 'horse'])
     errors = {finding.text: finding.count for finding in report.findings if finding.error}
     assert errors == {
-        'picture of another size than listed': 1,
-        'picture file that cannot be opened': 1,
-        'picture id used twice': 1,
-        'picture file listed twice': 1,
-        'picture without width and height': 1,
+        'image of another size than listed': 1,
+        'image file that cannot be opened': 1,
+        'image id used twice': 1,
+        'image file listed twice': 1,
+        'image without width and height': 1,
         'class of the config that is no category of the file': 1,
         'category of the file that is no class of the config': 1,
     }

@@ -7,7 +7,7 @@ from pycocotools.coco import COCO
 
 from lcnet_mm.demos import digits as module
 from lcnet_mm.demos import make_digits_dataset, split_scans
-from lcnet_mm.demos.digit_images import compose_picture
+from lcnet_mm.demos.digit_images import compose_image
 from lcnet_mm.demos.digits import load_scans
 
 
@@ -19,7 +19,7 @@ def fingerprint(folder: Path) -> dict[str, str]:
     }
 
 
-def test_deterministic_and_independent_of_the_number_of_pictures(tmp_path):
+def test_deterministic_and_independent_of_the_number_of_images(tmp_path):
     make_digits_dataset(tmp_path / 'a', 3, 2, progress=False)
     make_digits_dataset(tmp_path / 'b', 3, 2, progress=False)
     assert fingerprint(tmp_path / 'a') == fingerprint(tmp_path / 'b')
@@ -44,13 +44,13 @@ def test_boxes_are_tight_around_the_visible_ink():
     scans, labels = load_scans()
     pool = split_scans()['val']
     for index in range(10):
-        picture = compose_picture(scans, labels, pool, (320, 320), np.random.default_rng(index))
-        assert 1 <= len(picture.boxes) <= 12
-        for number, (x, y, width, height) in enumerate(picture.boxes):
-            ys, xs = np.nonzero(picture.ink == number)
+        image = compose_image(scans, labels, pool, (320, 320), np.random.default_rng(index))
+        assert 1 <= len(image.boxes) <= 12
+        for number, (x, y, width, height) in enumerate(image.boxes):
+            ys, xs = np.nonzero(image.ink == number)
             assert (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1) == (x, y, x + width, y + height)
-            assert picture.labels[number] == labels[picture.scans[number]]
-            assert picture.scans[number] in pool
+            assert image.labels[number] == labels[image.scans[number]]
+            assert image.scans[number] in pool
 
 
 def test_layout_is_cocos(digits):

@@ -1,4 +1,4 @@
-"""The demos from data to summary, on a few pictures and a step or an epoch of training."""
+"""The demos from data to summary, on a few images and a step or an epoch of training."""
 
 import json
 import re
@@ -15,14 +15,14 @@ for split in ('train', 'val', 'test'):
     LOADERS |= {f'{split}_dataloader.num_workers': 0, f'{split}_dataloader.persistent_workers': False}
 
 
-def check_run(demo, capsys, length, tile, pictures):
+def check_run(demo, capsys, length, tile, images):
     """Run a demo twice: the second time nothing is trained again. Returns the summary and the text."""
     summary = run_demo(demo)
     assert summary == json.loads((demo.work_dir / 'summary.json').read_text())
     assert summary[length] == 1 and summary['training_seconds'] >= 1
     width, height = tile
-    assert cv2.imread(summary['picture']).shape == (height, 4 * width, 3)
-    assert len(json.loads((demo.work_dir / 'predictions' / 'predictions.json').read_text())['images']) == pictures
+    assert cv2.imread(summary['image']).shape == (height, 4 * width, 3)
+    assert len(json.loads((demo.work_dir / 'predictions' / 'predictions.json').read_text())['images']) == images
     assert summary['parity'] and (demo.work_dir / 'deploy' / 'end2end.xml').is_file()
     assert min(summary['latency_milliseconds'].values()) > 0
     printed = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""The scans as pictures: what is in them, how they are divided, and that nothing else is overwritten."""
+"""The scans as images: what is in them, how they are divided, and that nothing else is overwritten."""
 
 import cv2
 import numpy as np
@@ -8,7 +8,7 @@ from lcnet_mm.demos import make_scans_dataset, split_scans
 from lcnet_mm.demos.digits import load_scans
 
 
-def test_pictures_are_the_scans_and_lists_divide_them(tmp_path):
+def test_images_are_the_scans_and_lists_divide_them(tmp_path):
     summary = make_scans_dataset(tmp_path / 'scans', num_labelled=50)
     scans, labels = load_scans()
     parts = split_scans(labels)
@@ -19,10 +19,10 @@ def test_pictures_are_the_scans_and_lists_divide_them(tmp_path):
         files = sorted((tmp_path / 'scans' / split).glob('*/*.png'), key=lambda file: file.stem)
         assert [int(file.stem) for file in files] == indices.tolist()
         assert [int(file.parent.name) for file in files] == labels[indices].tolist()
-        picture = cv2.imread(str(files[7]))
-        assert picture.shape == (32, 32, 3) and (np.ptp(picture, 2) == 0).all()
-        # Averaged again, the picture is the scan, but for the cubic kernel's overshoot.
-        small = cv2.resize(picture[..., 0], (8, 8), interpolation=cv2.INTER_AREA) / 255
+        image = cv2.imread(str(files[7]))
+        assert image.shape == (32, 32, 3) and (np.ptp(image, 2) == 0).all()
+        # Averaged again, the image is the scan, but for the cubic kernel's overshoot.
+        small = cv2.resize(image[..., 0], (8, 8), interpolation=cv2.INTER_AREA) / 255
         assert np.corrcoef(small.ravel(), scans[indices[7]].ravel())[0, 1] > 0.98
     lines = (tmp_path / 'scans' / 'meta' / 'labelled.txt').read_text().splitlines()
     named = [line.split() for line in lines]

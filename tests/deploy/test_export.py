@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from deploy_cases import CLASSIFIER, RTMDET, SEGMENTOR, detector_config, export, save_picture, save_random
+from deploy_cases import CLASSIFIER, RTMDET, SEGMENTOR, detector_config, export, save_image, save_random
 from mmdeploy.apis import build_task_processor
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -158,7 +158,7 @@ def test_mmdeploys_own_calls(form, tmp_path):
     processor = build_task_processor(cfg, deploy_cfg, 'cpu')
     backend = processor.build_backend_model([str(result.work_dir / 'end2end.xml')])
     model = processor.build_pytorch_model(str(tmp_path / 'random.pth'))
-    data, _ = processor.create_input(str(tmp_path / 'picture.png'), [128, 96])
+    data, _ = processor.create_input(str(tmp_path / 'image.png'), [128, 96])
     with torch.no_grad():
         (ours,), (theirs,) = backend.test_step(data), model.test_step(data)
     found, expected = ours.pred_instances, theirs.pred_instances
@@ -174,8 +174,8 @@ def test_fp16_weights_have_their_own_tolerance(tmp_path):
     deploy_cfg.onnx_config.input_shape = [64, 64]
     deploy_cfg.backend_config.compress_to_fp16 = True
     init_default_scope('mmdet')
-    checkpoint, picture = save_random(cfg, tmp_path / 'random.pth'), save_picture(tmp_path / 'picture.png')
-    result = deploy(deploy_cfg, cfg, 'test.py', checkpoint, picture, tmp_path / 'export')
+    checkpoint, image = save_random(cfg, tmp_path / 'random.pth'), save_image(tmp_path / 'image.png')
+    result = deploy(deploy_cfg, cfg, 'test.py', checkpoint, image, tmp_path / 'export')
     worst = {backend: max(c.worst for c in result.comparisons if c.backend == backend and c.output == 'scores')
              for backend in ('onnxruntime', 'openvino')}  # fmt: skip
     assert result.passed and worst['openvino'] > worst['onnxruntime']
@@ -208,21 +208,21 @@ def test_drops():
 
 def test_mistakes(tmp_path):
     cfg = detector_config('gfl', 2)
-    checkpoint, picture = save_random(cfg, tmp_path / 'random.pth'), save_picture(tmp_path / 'picture.png')
+    checkpoint, image = save_random(cfg, tmp_path / 'random.pth'), save_image(tmp_path / 'image.png')
     deploy_cfg = load_config('configs/deploy/detection_openvino_static-320x320.py')
     other = load_config('configs/deploy/classification_openvino_static-224x224.py')
     target = tmp_path / 'export'
     with pytest.raises(UserError, match=r'mmpretrain.*mmdet'):
-        deploy(other, cfg, 'c.py', checkpoint, picture, target)
+        deploy(other, cfg, 'c.py', checkpoint, image, target)
     with pytest.raises(UserError, match=r'none\.png'):
         deploy(deploy_cfg, cfg, 'c.py', checkpoint, tmp_path / 'none.png', target)
-    (tmp_path / 'broken.png').write_bytes(b'no picture')
+    (tmp_path / 'broken.png').write_bytes(b'no image')
     with pytest.raises(UserError, match=r'broken\.png'):
         deploy(deploy_cfg, cfg, 'c.py', checkpoint, tmp_path / 'broken.png', target)
     init_default_scope('mmdet')
     wide = detector_config('gfl', 3)
     with pytest.raises(UserError, match='made for another model'):
-        deploy(deploy_cfg, wide, 'c.py', checkpoint, picture, target)
+        deploy(deploy_cfg, wide, 'c.py', checkpoint, image, target)
     assert not target.exists()
 
 
@@ -250,8 +250,8 @@ def test_argmax_before_or_behind_the_resize(tmp_path):
     deploy_cfg.onnx_config.input_shape = [160, 96]
     deploy_cfg.codebase_config.argmax_first = True
     init_default_scope('mmseg')
-    checkpoint, picture = save_random(cfg, tmp_path / 'random.pth'), save_picture(tmp_path / 'picture.png')
-    result = deploy(deploy_cfg, cfg, 'test.py', checkpoint, picture, tmp_path / 'first')
+    checkpoint, image = save_random(cfg, tmp_path / 'random.pth'), save_image(tmp_path / 'image.png')
+    result = deploy(deploy_cfg, cfg, 'test.py', checkpoint, image, tmp_path / 'first')
     assert result.passed, [c for c in result.comparisons if not c.passed]
     graph = onnx.load(tmp_path / 'first' / 'end2end.onnx').graph
     (last,) = (node for node in list(graph.node)[-3:] if node.op_type == 'Resize')

@@ -36,18 +36,18 @@ SIDE = 64
 
 
 def write_digits(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Write scikit-learn's digits as one folder per class; returns RGB pictures and labels of each split."""
+    """Write scikit-learn's digits as one folder per class; returns RGB images and labels of each split."""
     scans, labels = load_scans()
     splits = {}
     for split, indices in split_scans(labels).items():
-        pictures = []
+        images = []
         for index in indices:
-            picture = cv2.resize(np.uint8(255 * scans[index]), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
-            pictures.append(np.repeat(picture[..., None], 3, 2))
+            image = cv2.resize(np.uint8(255 * scans[index]), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+            images.append(np.repeat(image[..., None], 3, 2))
             target = folder / split / str(labels[index])
             target.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(target / f'{index}.png'), pictures[-1])
-        splits[split] = np.stack(pictures), labels[indices]
+            cv2.imwrite(str(target / f'{index}.png'), images[-1])
+        splits[split] = np.stack(images), labels[indices]
     return splits
 
 
@@ -73,7 +73,7 @@ def digit_config(folder: Path) -> Config:
     return cfg
 
 
-def train_digits(cfg: Config, pictures: np.ndarray, labels: np.ndarray, checkpoint: Path, epochs: int = 8) -> None:
+def train_digits(cfg: Config, arrays: np.ndarray, labels: np.ndarray, checkpoint: Path, epochs: int = 8) -> None:
     """Train a few epochs and save the checkpoint."""
     init_default_scope('mmpretrain')
     threads = torch.get_num_threads()
@@ -81,7 +81,7 @@ def train_digits(cfg: Config, pictures: np.ndarray, labels: np.ndarray, checkpoi
     model = MODELS.build({**cfg.model, 'data_preprocessor': dict(type='ClsDataPreprocessor', **cfg.data_preprocessor)})
     model.init_weights()
     mean, std = (torch.tensor(cfg.data_preprocessor[key]).reshape(3, 1, 1) for key in ('mean', 'std'))
-    images = (torch.from_numpy(pictures).permute(0, 3, 1, 2).float() - mean) / std
+    images = (torch.from_numpy(arrays).permute(0, 3, 1, 2).float() - mean) / std
     targets = torch.from_numpy(labels)
     steps = epochs * (len(images) // 32)
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.02)
@@ -104,10 +104,10 @@ class Trained:
     """The trained classifier, its config and its export.
 
     Attributes:
-        folder: Has the pictures in ``train`` and ``val``, ``digits.pth`` and ``export``.
+        folder: Has the images in ``train`` and ``val``, ``digits.pth`` and ``export``.
         cfg: The model's config.
         deploy_cfg: The deploy config.
-        picture: One of the pictures.
+        image: One of the images.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -116,14 +116,14 @@ class Trained:
         train_digits(self.cfg, *splits['train'], folder / 'digits.pth')
         self.deploy_cfg = load_config('configs/deploy/classification_openvino_static-224x224.py')
         self.deploy_cfg.onnx_config.input_shape = [SIDE, SIDE]
-        self.picture = next((folder / 'val' / '3').iterdir())
+        self.image = next((folder / 'val' / '3').iterdir())
         init_default_scope('mmpretrain')
-        deploy(self.deploy_cfg, self.cfg, 'digits.py', folder / 'digits.pth', self.picture, folder / 'export')
+        deploy(self.deploy_cfg, self.cfg, 'digits.py', folder / 'digits.pth', self.image, folder / 'export')
 
-    def quantize(self, name: str, max_drop: float | None = None, pictures: str | Path = 'train') -> Quantization:
+    def quantize(self, name: str, max_drop: float | None = None, images: str | Path = 'train') -> Quantization:
         init_default_scope('mmpretrain')
-        found = check_int8(self.deploy_cfg, self.cfg, self.folder / pictures, max_drop)
-        arguments = (self.folder / 'digits.pth', self.picture, self.folder / name, found, max_drop)
+        found = check_int8(self.deploy_cfg, self.cfg, self.folder / images, max_drop)
+        arguments = (self.folder / 'digits.pth', self.image, self.folder / name, found, max_drop)
         return quantize_export(self.deploy_cfg, self.cfg, *arguments)
 
 
@@ -149,7 +149,7 @@ def test_int8_is_kept_within_the_limit(trained, quantized):
     assert float32.bytes == (export / 'end2end.bin').stat().st_size
     assert all(v.milliseconds > 0 for v in quantized.variants)
     report = json.loads((export / 'quantization.json').read_text())
-    assert report['variants'][2]['drop'] == int8.drop and report['pictures'] == 300
+    assert report['variants'][2]['drop'] == int8.drop and report['images'] == 300
     assert report['machine']['versions']['nncf'] and report['input_shape'] == [1, 3, SIDE, SIDE]
     description = json.loads((export / 'model.json').read_text())
     assert description['model'] == 'end2end.xml' and description['int8'] == 'end2end_int8.xml'
@@ -176,7 +176,7 @@ MOVES = ('Concat', 'Interpolate', 'MaxPool', 'Reshape', 'Squeeze', 'Transpose', 
 
 
 def input_kinds(op: openvino.Node) -> set[str]:
-    """Types of the ops that make an op's first input, behind all that only move it."""
+    """Types of the ops that make an op's first input, after all that only move it."""
     source = op.input_value(0).get_node()
     if source.get_type_name() not in MOVES:
         return {source.get_type_name()}
@@ -200,24 +200,24 @@ def ancestors(op: openvino.Node) -> list[openvino.Node]:
 
 def test_runtime_runs_int8(trained, quantized):
     export = trained.folder / 'export'
-    pictures = sorted((trained.folder / 'val').rglob('*.png'))[::3]
+    images = sorted((trained.folder / 'val').rglob('*.png'))[::3]
     float32, int8 = load_model(export, threads=1), load_model(export, threads=1, int8=True)
     types = [{op.get_type_name() for op in model.model.get_ops()} for model in (float32, int8)]
     assert ['FakeQuantize' in kinds for kinds in types] == [False, True]
-    expected, found = np.stack(float32(pictures)), np.stack(int8(pictures))
+    expected, found = np.stack(float32(images)), np.stack(int8(images))
     assert (expected.argmax(1) == found.argmax(1)).mean() >= 0.97
     assert 1e-5 < np.abs(expected - found).mean() < 0.03
     # By its file, too.
-    np.testing.assert_array_equal(Classifier(export / 'end2end_int8.xml', threads=1)(pictures[0]), found[0])
-    np.testing.assert_array_equal(Classifier(export / 'end2end.xml', threads=1)(pictures[0]), expected[0])
+    np.testing.assert_array_equal(Classifier(export / 'end2end_int8.xml', threads=1)(images[0]), found[0])
+    np.testing.assert_array_equal(Classifier(export / 'end2end.xml', threads=1)(images[0]), expected[0])
 
 
 def test_runtime_command_line_and_what_is_not_there(trained, quantized, tmp_path):
     export = shutil.copytree(trained.folder / 'export', tmp_path / 'export')
-    command = [sys.executable, '-m', 'lcnet_mm.runtime', export, trained.picture, '--out', tmp_path / 'out', '--int8']
+    command = [sys.executable, '-m', 'lcnet_mm.runtime', export, trained.image, '--out', tmp_path / 'out', '--int8']
     assert subprocess.run(list(map(str, command)), cwd=ROOT, timeout=300).returncode == 0
     (done,) = json.loads((tmp_path / 'out' / 'predictions.json').read_text())['images']
-    expected = load_model(export, int8=True)(trained.picture)
+    expected = load_model(export, int8=True)(trained.image)
     assert done['top'][0]['label'] == int(expected.argmax())
     shutil.copy(export / 'end2end.xml', export / 'other.xml')
     with pytest.raises(UserError, match=r'other\.xml is not a model'):
@@ -243,7 +243,7 @@ def run_deploy(trained: Trained, target: Path, *options: object) -> object:
     config, deploy_config = trained.folder / 'digits.py', trained.folder / 'deploy.py'
     trained.cfg.dump(config)
     trained.deploy_cfg.dump(deploy_config)
-    arguments = [deploy_config, config, trained.folder / 'digits.pth', trained.picture, '--work-dir', target, *options]
+    arguments = [deploy_config, config, trained.folder / 'digits.pth', trained.image, '--work-dir', target, *options]
     with mock.patch('sys.argv', ['deploy.py', *map(str, arguments)]), pytest.raises(SystemExit) as stop:
         runpy.run_path(str(ROOT / 'tools' / 'deploy.py'), run_name='__main__')
     return stop.value.code
@@ -252,8 +252,8 @@ def run_deploy(trained: Trained, target: Path, *options: object) -> object:
 def test_float32_is_kept_when_the_limit_cannot_be_held(trained, monkeypatch, capsys, tmp_path):
     """FP32, FP16, and five INT8 that all lose too much."""
     export, calib = trained.folder / 'refused', tmp_path
-    for picture in list(trained.picture.parent.iterdir())[:4]:
-        shutil.copy(picture, calib)
+    for image in list(trained.image.parent.iterdir())[:4]:
+        shutil.copy(image, calib)
     left = lose(monkeypatch, 0.0, 0.0, 3.0, 2.0, 3.0, 3.0, 3.0)
     assert run_deploy(trained, export, '--int8', '--calib', calib) == 1
     assert next(left, None) is None
@@ -289,7 +289,7 @@ def test_nothing_is_half_written_when_it_fails(trained, monkeypatch):
     before = {path.name: path.read_bytes() for path in export.iterdir()}
     monkeypatch.setattr(accuracy_control, 'evaluate', lambda *_: {'recall': 1.0})
     with pytest.raises(UserError, match='gives recall; INT8 needs one of coco/bbox_mAP'):
-        trained.quantize('failing', pictures='val/3')
+        trained.quantize('failing', images='val/3')
 
     def fail(*_):
         raise RuntimeError('no statistics')
@@ -297,7 +297,7 @@ def test_nothing_is_half_written_when_it_fails(trained, monkeypatch):
     lose(monkeypatch, 0.0, 0.0)
     monkeypatch.setattr(accuracy_control, 'quantize', fail)
     with pytest.raises(UserError, match='NNCF cannot quantise the model: RuntimeError: no statistics'):
-        trained.quantize('failing', pictures='val/3')
+        trained.quantize('failing', images='val/3')
     assert {path.name: path.read_bytes() for path in export.iterdir()} == before
 
 
@@ -347,24 +347,24 @@ def test_vectors_of_constants_are_no_layers():
         assert is_layer(product) == expected
 
 
-def test_calibration_pictures(trained, tmp_path):
+def test_calibration_images(trained, tmp_path):
     cfg = trained.cfg
     found = find_calibration(trained.folder / 'train', cfg)
     every = sorted((trained.folder / 'train').rglob('*.png'))
     assert len(found) == len(set(found)) == 300 and found[0] == every[0] and found[-1] == every[-1]
     assert max(every.index(b) - every.index(a) for a, b in pairwise(found)) <= -(-len(every) // 300)
-    # COCO's layout: the file in annotations/, the pictures in a folder that the config names, or beside the file.
+    # COCO's layout: the file in annotations/, the images in a folder that the config names, or beside the file.
     names = [str(path.relative_to(trained.folder / 'val')) for path in (trained.folder / 'val').rglob('*.png')]
     ann_file = trained.folder / 'val.json'
     ann_file.write_text(json.dumps(dict(images=[dict(file_name=name) for name in names])))
     assert find_calibration(ann_file, cfg) == [trained.folder / 'val' / name for name in spread(names)]
-    # Of several data sets with the same names of pictures, the one that uses the file.
+    # Of several data sets with the same names of images, the one that uses the file.
     shutil.copytree(trained.folder / 'val', tmp_path / 'same')
     several = cfg.copy()
     several.train_dataloader = dict(dataset=dict(data_prefix=str(trained.folder / 'val')))
     several.val_dataloader = dict(dataset=dict(ann_file=str(ann_file), data_prefix=str(tmp_path / 'same')))
     assert {path.parents[1] for path in find_calibration(ann_file, several)} == {tmp_path / 'same'}
-    shutil.copy(trained.picture, tmp_path / 'one.png')
+    shutil.copy(trained.image, tmp_path / 'one.png')
     (tmp_path / 'some.json').write_text('{"images": [{"file_name": "one.png"}]}')
     assert find_calibration(tmp_path / 'some.json', cfg) == [tmp_path / 'one.png']
 
@@ -373,9 +373,9 @@ def test_calibration_sees_what_the_network_sees(trained):
     init_default_scope('mmpretrain')
     processor = build_processor(trained.deploy_cfg, trained.cfg)
     preprocessor = processor.build_pytorch_model(None).data_preprocessor
-    (array,) = calibration_arrays(processor, preprocessor, [trained.picture])
+    (array,) = calibration_arrays(processor, preprocessor, [trained.image])
     mean, std = (np.array(trained.cfg.data_preprocessor[key], np.float32) for key in ('mean', 'std'))
-    expected = ((cv2.imread(str(trained.picture))[..., ::-1] - mean) / std).transpose(2, 0, 1)[None]
+    expected = ((cv2.imread(str(trained.image))[..., ::-1] - mean) / std).transpose(2, 0, 1)[None]
     assert array.dtype == np.float32
     np.testing.assert_allclose(array, expected, atol=1e-5)
 
@@ -388,11 +388,11 @@ def test_mistakes(trained, tmp_path):
             check_int8(deploy_cfg, cfg, calib, max_drop)
 
     (tmp_path / 'empty').mkdir()
-    check('empty has no picture', tmp_path / 'empty')
+    check('empty has no image', tmp_path / 'empty')
     check('none does not exist', tmp_path / 'none')
     broken = tmp_path / 'broken'
     broken.mkdir()
-    (broken / 'a.jpg').write_bytes(b'no picture')
+    (broken / 'a.jpg').write_bytes(b'no image')
     check(r'a\.jpg.*cannot be decoded', broken)
     (tmp_path / 'list.txt').write_text('a.jpg')
     check(r'list\.txt is neither', tmp_path / 'list.txt')
@@ -400,7 +400,7 @@ def test_mistakes(trained, tmp_path):
         (tmp_path / 'coco.json').write_text(content)
         check(r'coco\.json is no COCO annotation file', tmp_path / 'coco.json')
     (tmp_path / 'coco.json').write_text('{"images": []}')
-    check('lists no picture', tmp_path / 'coco.json')
+    check('lists no image', tmp_path / 'coco.json')
     (tmp_path / 'coco.json').write_text('{"images": [{"file_name": "none.jpg"}]}')
     check(r'none\.jpg is in none of .*val', tmp_path / 'coco.json')
     (tmp_path / 'coco.json').write_text('{"images": [{"file_name": "broken/a.jpg"}, {"file_name": "b.jpg"}]}')

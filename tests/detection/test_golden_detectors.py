@@ -1,4 +1,4 @@
-"""The released generations against what the original computed for the same weights and pictures."""
+"""The released generations against what the original computed for the same weights and images."""
 
 import pytest
 import torch

@@ -12,6 +12,7 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
 from lcnet_mm.apis import load_config
+from lcnet_mm.utils.models import build_model
 
 BACKBONE = dict(_delete_=True, type='PPLCNet', widen_factor=0.5)
 RETINANET = dict(
@@ -69,7 +70,7 @@ def test_stock_detector_trains_one_step(tmp_path, base, model):
 def test_det_inferencer(tmp_path):
     cfg = load_config('configs/demo/lcnet_0.5x_digits.py')
     torch.manual_seed(0)
-    model = MODELS.build(cfg.model)
+    model = build_model(cfg)
     model.init_weights()
     meta = dict(dataset_meta=dict(classes=cfg.classes, palette=[(0, 0, 0)] * 10))
     torch.save(dict(state_dict=model.state_dict(), meta=meta), tmp_path / 'model.pth')

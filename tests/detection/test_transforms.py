@@ -103,7 +103,7 @@ def test_crop_keeps_the_original_conditions():
     assert 60 < cropped < 140
 
 
-def test_crop_leaves_pictures_without_boxes_or_with_crowds_only():
+def test_crop_leaves_images_without_boxes_or_with_crowds_only():
     for seed in range(20):
         np.random.seed(seed)
         assert PaddleRandomCrop().transform(sample([]))['img'].shape == (100, 120, 3)

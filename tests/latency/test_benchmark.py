@@ -10,7 +10,6 @@ import onnxruntime
 import openvino
 import pytest
 import torch
-from mmengine.registry import MODELS
 from torch import nn
 
 from lcnet_mm.apis import load_config
@@ -24,6 +23,7 @@ from lcnet_mm.latency.suites import SUITES, build_suite
 from lcnet_mm.latency.timing import CONTROL, compile_network, control_difference, time_networks
 from lcnet_mm.utils.errors import UserError
 from lcnet_mm.utils.machine import describe_machine, physical_cores
+from lcnet_mm.utils.models import build_model
 from lcnet_mm.utils.openvino import openvino_core
 from lcnet_mm.utils.timing import Latency, time_in_turn
 

@@ -1,4 +1,4 @@
-"""Mining: hashes, the choice of the best, resuming, and what goes wrong, on hundreds of pictures."""
+"""Mining: hashes, the choice of the best, resuming, and what goes wrong, on hundreds of images."""
 
 import json
 import os
@@ -27,7 +27,7 @@ PIPELINE = [dict(type='LoadImageFromFile'), dict(type='Resize', scale=(16, 16)),
 
 @MODELS.register_module()
 class ChannelTeacher(BaseModel):
-    """The class of a picture is its strongest channel, so that every score can be computed by hand."""
+    """The class of an image is its strongest channel, so that every score can be computed by hand."""
 
     def __init__(self, classes=3):
         super().__init__(dict(type='mmpretrain.ClsDataPreprocessor'))
@@ -45,8 +45,8 @@ def expected_score(path):
     return int(power.argmax()), float(power.max() / power.sum())
 
 
-def random_picture(*seed):
-    """A picture of soft spots in which one channel is stronger than the others."""
+def random_image(*seed):
+    """An image of soft spots in which one channel is stronger than the others."""
     rng = np.random.default_rng(seed)
     image = cv2.resize(rng.uniform(40, 160, (12, 12, 3)), (96, 80), interpolation=cv2.INTER_CUBIC)
     image[..., rng.integers(3)] += rng.uniform(2, 60)
@@ -70,18 +70,18 @@ COPIES = {
 
 
 @pytest.fixture(scope='module')
-def pictures(tmp_path_factory):
-    """``pool`` with 300 pictures, 12 copies of validation pictures and 3 unreadable files, and ``val`` with 12."""
+def images(tmp_path_factory):
+    """``pool`` with 300 images, 12 copies of validation images and 3 unreadable files, and ``val`` with 12."""
     root = tmp_path_factory.mktemp('mining')
     for number in range(300):
-        write(root / 'pool' / f'folder {number // 100}' / f'{number:03d}.png', random_picture(0, number))
+        write(root / 'pool' / f'folder {number // 100}' / f'{number:03d}.png', random_image(0, number))
     for number in range(12):
-        image = random_picture(1, number)
+        image = random_image(1, number)
         write(root / 'val' / f'{number:02d}.png', image)
         kind = list(COPIES)[number % 6]
         write(root / 'pool' / 'copies' / f'{number:02d} {kind}.png', COPIES[kind](image))
     (root / 'pool' / 'empty.jpg').write_bytes(b'')
-    (root / 'pool' / 'text.jpg').write_text('no picture')
+    (root / 'pool' / 'text.jpg').write_text('no image')
     (root / 'pool' / 'truncated.png').write_bytes((root / 'val' / '00.png').read_bytes()[:-500])
     return root
 
@@ -96,26 +96,26 @@ def teacher(**arguments):
     return Teacher(dict(type='ChannelTeacher'), PIPELINE, None, device='cpu', **arguments)
 
 
-def mine(pictures, tmp_path, **arguments):
+def mine(images, tmp_path, **arguments):
     given = dict(top_k=20, batch_size=16, workers=0, progress=False, max_unreadable=0.02)
-    sources = [arguments.pop(name, Source([pictures / name])) for name in ('pool', 'val')]
+    sources = [arguments.pop(name, Source([images / name])) for name in ('pool', 'val')]
     model = arguments.pop('teacher', None) or teacher()
     return mine_images(*sources, model, tmp_path / 'out.txt', tmp_path / 'work', **given | arguments)
 
 
-def expected_list(pictures, top_k):
-    """The list by the definition: every picture that is no copy, ranked within its best class."""
+def expected_list(images, top_k):
+    """The list by the definition: every image that is no copy, ranked within its best class."""
     ranked = sorted(
         (label, -score, path)
-        for path in (pictures / 'pool').glob('folder*/*.png')
+        for path in (images / 'pool').glob('folder*/*.png')
         for label, score in [expected_score(path)]
     )
     return {label: [str(path) for found, _, path in ranked if found == label][:top_k] for label in range(3)}
 
 
-def test_the_best_of_each_class_are_listed(pictures, tmp_path):
-    report = mine(pictures, tmp_path, with_label=True, workers=2)
-    expected = expected_list(pictures, 20)
+def test_the_best_of_each_class_are_listed(images, tmp_path):
+    report = mine(images, tmp_path, with_label=True, workers=2)
+    expected = expected_list(images, 20)
     lines = (tmp_path / 'out.txt').read_text().splitlines()
     assert lines == [f'{path} {label}' for label in range(3) for path in expected[label]]
     assert (report.kept, report.pool['size'], report.pool['unreadable']) == (60, 315, 3)
@@ -125,25 +125,25 @@ def test_the_best_of_each_class_are_listed(pictures, tmp_path):
     listed = ImageList(str(tmp_path / 'out.txt'), with_label=True, pipeline=PIPELINE)
     assert len(listed) == 60 and listed[0]['data_samples'].gt_label.item() == 0
     json.dumps(report.to_dict())
-    assert '60 of 315 pictures' in report.format_table()
+    assert '60 of 315 images' in report.format_table()
 
 
-def test_unreadable_and_copies_are_named(pictures, tmp_path):
-    report = mine(pictures, tmp_path)
-    root = str(pictures / 'pool')
-    reason = 'no picture, or truncated'
+def test_unreadable_and_copies_are_named(images, tmp_path):
+    report = mine(images, tmp_path)
+    root = str(images / 'pool')
+    reason = 'no image, or truncated'
     names = ('empty.jpg', 'text.jpg', 'truncated.png')
     assert report.pool['unreadable_files'] == [dict(file=f'{root}/{name}', reason=reason) for name in names]
     found = {entry['file']: entry['val'] for entry in report.duplicates['files']}
-    copies = sorted((pictures / 'pool' / 'copies').iterdir())
-    assert found == {str(copy): str(pictures / 'val' / f'{copy.name[:2]}.png') for copy in copies}
+    copies = sorted((images / 'pool' / 'copies').iterdir())
+    assert found == {str(copy): str(images / 'val' / f'{copy.name[:2]}.png') for copy in copies}
     assert report.duplicates['count'] == 12 and report.val == dict(
         size=12, resumed=0, unreadable=0, unreadable_files=[]
     )
     assert all(entry['distance'] <= 8 for entry in report.duplicates['files'])
 
 
-def test_copies_are_found_and_other_pictures_are_not(tmp_path):
+def test_copies_are_found_and_other_images_are_not(tmp_path):
     """Near-duplicates of real scenes and digits differ in at most 8 of 64 bits, different ones in more."""
     make_digits_dataset(tmp_path / 'digits', num_train=40, num_val=2, progress=False)
     digits = [read_image(path) for path in find_images([tmp_path / 'digits' / 'train2017'])]
@@ -157,8 +157,8 @@ def test_copies_are_found_and_other_pictures_are_not(tmp_path):
         assert distances.min() > 8
 
 
-def test_hash_of_other_kinds_of_pictures():
-    image = random_picture(3)
+def test_hash_of_other_kinds_of_images():
+    image = random_image(3)
     grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     assert perceptual_hash(grey) == perceptual_hash(image) == perceptual_hash(image.astype(np.float32))
     assert perceptual_hash(cv2.cvtColor(image, cv2.COLOR_BGR2BGRA)) == perceptual_hash(image)
@@ -171,10 +171,10 @@ class Stopped(Exception):
 
 
 @pytest.mark.parametrize('after', [1, 7])
-def test_an_interrupted_run_goes_on(pictures, tmp_path, after):
+def test_an_interrupted_run_goes_on(images, tmp_path, after):
     whole = tmp_path / 'whole'
     whole.mkdir()
-    mine(pictures, whole)
+    mine(images, whole)
     model = teacher()
     score, batches = model.score, []
 
@@ -186,102 +186,102 @@ def test_an_interrupted_run_goes_on(pictures, tmp_path, after):
 
     model.score = stop
     with pytest.raises(Stopped):
-        mine(pictures, tmp_path, teacher=model)
+        mine(images, tmp_path, teacher=model)
     assert not (tmp_path / 'out.txt').exists()
     # A kill may leave a part of a record.
     with (tmp_path / 'work' / 'pool.records').open('ab') as file:
         file.write(b'123')
-    report = mine(pictures, tmp_path)
+    report = mine(images, tmp_path)
     assert report.pool['resumed'] == 16 * after and report.val['resumed'] == 12
     assert (tmp_path / 'out.txt').read_bytes() == (whole / 'out.txt').read_bytes()
     assert (tmp_path / 'work' / 'pool.records').read_bytes() == (whole / 'work' / 'pool.records').read_bytes()
 
 
-def test_another_choice_needs_no_scores(pictures, tmp_path, monkeypatch):
-    mine(pictures, tmp_path)
+def test_another_choice_needs_no_scores(images, tmp_path, monkeypatch):
+    mine(images, tmp_path)
     model = teacher()
     monkeypatch.setattr(model, 'score', None)
-    report = mine(pictures, tmp_path, teacher=model, top_k=1000, max_distance=0)
+    report = mine(images, tmp_path, teacher=model, top_k=1000, max_distance=0)
     assert report.pool['resumed'] == 315
     # Exact copies only: those named 'same', and what compression or brightening did not change in the hash.
     assert 2 <= report.duplicates['count'] < 12
     assert report.kept == 312 - report.duplicates['count']
-    assert mine(pictures, tmp_path, teacher=model).kept == 60
+    assert mine(images, tmp_path, teacher=model).kept == 60
 
 
-def test_another_pool_teacher_or_val_is_refused(pictures, tmp_path):
-    mine(pictures, tmp_path)
+def test_another_pool_teacher_or_val_is_refused(images, tmp_path):
+    mine(images, tmp_path)
     other = teacher()
     weaker = Teacher(dict(type='ChannelTeacher', classes=2), PIPELINE, None, device='cpu')
     for arguments, words in (
-        (dict(pool=Source([pictures / 'pool' / 'copies'])), 'pool changed since'),
-        (dict(val=Source([pictures / 'val' / '..' / 'pool' / 'copies'])), 'val changed since'),
+        (dict(pool=Source([images / 'pool' / 'copies'])), 'pool changed since'),
+        (dict(val=Source([images / 'val' / '..' / 'pool' / 'copies'])), 'val changed since'),
         (dict(teacher=weaker), 'config, checkpoint changed since'),
     ):
         with pytest.raises(UserError, match=words) as refused:
-            mine(pictures, tmp_path, **arguments)
+            mine(images, tmp_path, **arguments)
         assert 'delete it to begin anew' in str(refused.value) and str(tmp_path / 'work') in str(refused.value)
-    assert mine(pictures, tmp_path, teacher=other).pool['resumed'] == 315
+    assert mine(images, tmp_path, teacher=other).pool['resumed'] == 315
 
 
-def test_two_runs_do_not_share_a_folder(pictures, tmp_path):
+def test_two_runs_do_not_share_a_folder(images, tmp_path):
     with run.locked(tmp_path / 'work'), pytest.raises(UserError, match='in use by another run'):
-        mine(pictures, tmp_path)
+        mine(images, tmp_path)
 
 
-def test_lists_of_the_pool_and_of_val(pictures, tmp_path):
-    lines = [f'{path.relative_to(pictures)} {number}' for number, path in enumerate((pictures / 'pool').rglob('*.png'))]
+def test_lists_of_the_pool_and_of_val(images, tmp_path):
+    lines = [f'{path.relative_to(images)} {number}' for number, path in enumerate((images / 'pool').rglob('*.png'))]
     (tmp_path / 'pool.txt').write_text('\n'.join(sorted(lines)))
     (tmp_path / 'val.txt').write_text(''.join(f'{number:02d}.png {number % 3}\n' for number in range(12)))
     report = mine(
-        pictures,
+        images,
         tmp_path,
-        pool=Source([tmp_path / 'pool.txt'], pictures, with_label=True),
-        val=Source([tmp_path / 'val.txt'], pictures / 'val', with_label=True),
+        pool=Source([tmp_path / 'pool.txt'], images, with_label=True),
+        val=Source([tmp_path / 'val.txt'], images / 'val', with_label=True),
     )
-    expected = expected_list(pictures, 20)
+    expected = expected_list(images, 20)
     assert (tmp_path / 'out.txt').read_text().splitlines() == [path for label in range(3) for path in expected[label]]
     assert report.duplicates['count'] == 12 and report.pool['unreadable'] == 1
     (tmp_path / 'val.txt').write_text('00.png 2\n01.png 3\n')
     with pytest.raises(UserError, match=r'val.txt, line 2: class index 3, but the teacher has 3 classes'):
-        mine(pictures, tmp_path, val=Source([tmp_path / 'val.txt'], pictures / 'val', with_label=True))
+        mine(images, tmp_path, val=Source([tmp_path / 'val.txt'], images / 'val', with_label=True))
 
 
-def test_missing_files_of_a_list(pictures, tmp_path):
-    (tmp_path / 'list.txt').write_text(f'{pictures}/val/00.png\nnone.png\n{pictures}/val/01.png\n')
+def test_missing_files_of_a_list(images, tmp_path):
+    (tmp_path / 'list.txt').write_text(f'{images}/val/00.png\nnone.png\n{images}/val/01.png\n')
     report = mine(
-        pictures,
+        images,
         tmp_path,
         pool=Source([tmp_path / 'list.txt']),
         max_unreadable=0.5,
         max_distance=0,
-        val=Source([pictures / 'pool' / 'folder 0']),
+        val=Source([images / 'pool' / 'folder 0']),
     )
     assert report.pool['unreadable_files'] == [dict(file=f'{tmp_path}/none.png', reason='missing')]
     assert report.kept == 2
 
 
-def test_a_picture_that_the_pipeline_cannot_take(pictures, tmp_path):
-    write(tmp_path / 'pool' / 'good.png', random_picture(5))
+def test_a_image_that_the_pipeline_cannot_take(images, tmp_path):
+    write(tmp_path / 'pool' / 'good.png', random_image(5))
     write(tmp_path / 'pool' / 'thin.png', np.zeros((1, 400, 3), np.uint8))
     pipeline = [PIPELINE[0], dict(type='ResizeEdge', scale=200, edge='long'), PIPELINE[1], PIPELINE[2]]
     init_default_scope('mmpretrain')
     model = Teacher(dict(type='ChannelTeacher'), pipeline, None, device='cpu')
-    report = mine(pictures, tmp_path, pool=Source([tmp_path / 'pool']), teacher=model, max_unreadable=0.5)
+    report = mine(images, tmp_path, pool=Source([tmp_path / 'pool']), teacher=model, max_unreadable=0.5)
     assert report.pool['unreadable_files'] == [
         dict(file=f'{tmp_path}/pool/thin.png', reason="the teacher's pipeline fails on it")
     ]
 
 
-def test_too_many_unreadable_stop_it(pictures, tmp_path):
+def test_too_many_unreadable_stop_it(images, tmp_path):
     with pytest.raises(UserError) as stopped:
-        mine(pictures, tmp_path, max_unreadable=0.005)
+        mine(images, tmp_path, max_unreadable=0.005)
     message = str(stopped.value)
-    for word in ('pool: 3 of 315 pictures', '0.95%', '--max-unreadable 0.005', 'empty.jpg (no picture, or truncated)'):
+    for word in ('pool: 3 of 315 images', '0.95%', '--max-unreadable 0.005', 'empty.jpg (no image, or truncated)'):
         assert word in message, message
     assert '\n' not in message
     # Allowing more goes on with what was scored.
-    assert mine(pictures, tmp_path).pool['resumed'] == 16
+    assert mine(images, tmp_path).pool['resumed'] == 16
 
 
 MISTAKES = {
@@ -291,38 +291,36 @@ MISTAKES = {
     '--batch-size must be at least 1, got 0': dict(batch_size=0),
     '--workers must be at least 0, got -1': dict(workers=-1),
     'the teacher has 3 classes, expected 1000': dict(num_classes=1000),
-    'folder .* has no picture': dict(pool=Source(['empty'])),
-    'list of pictures nowhere does not exist': dict(pool=Source(['nowhere'])),
-    'list of pictures .*none.txt is empty': dict(pool=Source(['none.txt'])),
-    'is a picture; name its folder': dict(pool=Source(['x.jpg'])),
+    'folder .* has no image': dict(pool=Source(['empty'])),
+    'list of images nowhere does not exist': dict(pool=Source(['nowhere'])),
+    'list of images .*none.txt is empty': dict(pool=Source(['none.txt'])),
+    'is an image; name its folder': dict(pool=Source(['x.jpg'])),
     'is named twice or lies in': dict(pool=Source(['some', 'some/inside'])),
-    'nothing is left of the pool: of 1 pictures 1 are near-duplicates': dict(
-        pool=Source(['some']), val=Source(['some'])
-    ),
+    'nothing is left of the pool: of 1 images 1 are near-duplicates': dict(pool=Source(['some']), val=Source(['some'])),
 }
 
 
 @pytest.mark.parametrize('message', MISTAKES)
-def test_mistakes_are_named(pictures, tmp_path, monkeypatch, message):
+def test_mistakes_are_named(images, tmp_path, monkeypatch, message):
     monkeypatch.chdir(tmp_path)
-    write(tmp_path / 'some' / 'inside' / 'x.png', random_picture(0, 0))
+    write(tmp_path / 'some' / 'inside' / 'x.png', random_image(0, 0))
     (tmp_path / 'empty').mkdir()
     (tmp_path / 'none.txt').write_text('\n')
     with pytest.raises(UserError, match=message):
-        mine(pictures, tmp_path, **MISTAKES[message])
+        mine(images, tmp_path, **MISTAKES[message])
     assert not (tmp_path / 'out.txt').exists()
 
 
-def test_teachers_that_do_not_work(pictures, tmp_path):
+def test_teachers_that_do_not_work(images, tmp_path):
     init_default_scope('mmpretrain')
     with pytest.raises(UserError, match=r'the teacher cannot be built: .*Nothing'):
         Teacher(dict(type='Nothing'), PIPELINE, None)
-    with pytest.raises(UserError, match=r'cannot score a picture: .*does not end with PackInputs'):
+    with pytest.raises(UserError, match=r'cannot score an image: .*does not end with PackInputs'):
         Teacher(dict(type='ChannelTeacher'), PIPELINE[:2], None)
     broken = teacher()
     broken.model.scale.data[0] = float('nan')
     with pytest.raises(UserError, match=r'no finite score for .*copies/00 same.png'):
-        mine(pictures, tmp_path, teacher=broken)
+        mine(images, tmp_path, teacher=broken)
     with pytest.raises(UserError, match="timm has no model 'resnet_nothing'"):
         teacher_of_timm('resnet_nothing', None)
 
@@ -335,7 +333,7 @@ def test_a_teacher_of_timm(tmp_path):
     torch.save(net.state_dict(), tmp_path / 'timm.pth')
     model = teacher_of_timm('lcnet_035', tmp_path / 'timm.pth', 7)
     assert model.num_classes == 7
-    image = torch.from_numpy(random_picture(0, 0)).permute(2, 0, 1)[None]
+    image = torch.from_numpy(random_image(0, 0)).permute(2, 0, 1)[None]
     mean, std = (torch.tensor(net.default_cfg[name]).view(3, 1, 1) for name in ('mean', 'std'))
     with torch.no_grad():
         expected = net((image.flip(1) / 255 - mean) / std).softmax(1)

@@ -17,6 +17,7 @@ from lcnet_mm.apis import predict
 from lcnet_mm.deploy.parity import box_iou
 from lcnet_mm.runtime import Classifier, Detections, Detector, Segmentor, load_model
 from lcnet_mm.utils.errors import UserError
+from lcnet_mm.utils.models import build_model
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,9 +55,9 @@ def detector(request, tmp_path_factory):
 
 def test_equals_predictions_of_the_checkpoint(detector, tmp_path):
     folder, cfg = detector
-    picture = folder / 'picture.png'
-    expected = predict(cfg, folder / 'random.pth', [picture], tmp_path, score_thr=0.0).images[0]['detections']
-    found = Detector(folder / 'export')(picture)
+    image = folder / 'image.png'
+    expected = predict(cfg, folder / 'random.pth', [image], tmp_path, score_thr=0.0).images[0]['detections']
+    found = Detector(folder / 'export')(image)
     assert isinstance(found, Detections) and len(found.scores) == len(expected) > 10
     np.testing.assert_allclose(found.scores, [d['score'] for d in expected], rtol=1e-3, atol=1e-5)
     # Of equal scores either order will do.
@@ -68,11 +69,11 @@ def test_equals_predictions_of_the_checkpoint(detector, tmp_path):
 def test_one_array_several_and_a_stream_agree(detector):
     folder, _ = detector
     model = Detector(folder / 'export', threads=1)
-    image = cv2.imread(str(folder / 'picture.png'))
-    pictures = [image, np.ascontiguousarray(image[:40]), str(folder / 'picture.png')]
-    one_by_one = model(pictures)
+    image = cv2.imread(str(folder / 'image.png'))
+    images = [image, np.ascontiguousarray(image[:40]), str(folder / 'image.png')]
+    one_by_one = model(images)
     assert len(one_by_one) == 3
-    for single, streamed in zip(one_by_one, model.infer_many(pictures, progress=False), strict=True):
+    for single, streamed in zip(one_by_one, model.infer_many(images, progress=False), strict=True):
         for first, second in zip(single, streamed, strict=True):
             np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-3)
     assert one_by_one[1].boxes[:, 3].max() <= 40
@@ -80,8 +81,8 @@ def test_one_array_several_and_a_stream_agree(detector):
 
 def test_command_line_without_mm(detector, tmp_path):
     folder, _ = detector
-    pictures = tmp_path / 'pictures'
-    (pictures / 'below').mkdir(parents=True)
+    images = tmp_path / 'images'
+    (images / 'below').mkdir(parents=True)
     rng = np.random.default_rng(0)
     odd = {
         'dot.png': rng.integers(0, 255, (1, 1, 3), np.uint8),
@@ -92,12 +93,12 @@ def test_command_line_without_mm(detector, tmp_path):
         'below/dot.png': rng.integers(0, 255, (20, 20, 3), np.uint8),
     }
     for name, image in odd.items():
-        cv2.imwrite(str(pictures / name), image)
-    (pictures / 'broken.jpg').write_bytes(b'\xff\xd8 not a picture')
-    result = run(folder / 'export', pictures, '--out', tmp_path / 'out', '--score-thr', '0.001')
+        cv2.imwrite(str(images / name), image)
+    (images / 'broken.jpg').write_bytes(b'\xff\xd8 not an image')
+    result = run(folder / 'export', images, '--out', tmp_path / 'out', '--score-thr', '0.001')
     assert result.returncode == 1 and 'Traceback' not in result.stderr, result.stderr
     report = json.loads((tmp_path / 'out' / 'predictions.json').read_text())
-    assert {Path(image['file']).relative_to(pictures).as_posix() for image in report['images']} == set(odd)
+    assert {Path(image['file']).relative_to(images).as_posix() for image in report['images']} == set(odd)
     assert len({image['drawing'] for image in report['images']}) == len(odd)
     assert [Path(failure['file']).name for failure in report['failures']] == ['broken.jpg']
     assert 'broken.jpg' in result.stderr
@@ -124,10 +125,10 @@ def test_video(detector, tmp_path):
 @pytest.mark.parametrize('form', ['segmentation', 'segmentation-raw'])
 def test_segmentor(form, tmp_path):
     result = export(f'{form}_openvino_static-512x1024', Config(SEGMENTOR), tmp_path, (128, 64))
-    image = cv2.imread(str(tmp_path / 'picture.png'))
+    image = cv2.imread(str(tmp_path / 'image.png'))
     mask = Segmentor(result.work_dir)(image)
     assert mask.shape == image.shape[:2] and mask.dtype == np.uint8
-    # The picture at the size of the network gives the network's own classes.
+    # The image at the size of the network gives the network's own classes.
     small = cv2.resize(image, (128, 64), interpolation=cv2.INTER_LINEAR)
     expected = expected_output(SEGMENTOR, tmp_path / 'random.pth', small)
     assert (Segmentor(result.work_dir)(small) == expected.argmax(0)).mean() >= 0.995
@@ -135,7 +136,7 @@ def test_segmentor(form, tmp_path):
 
 def test_classifier(tmp_path):
     result = export('classification_openvino_static-224x224', Config(CLASSIFIER), tmp_path, (64, 64))
-    image = cv2.imread(str(tmp_path / 'picture.png'))
+    image = cv2.imread(str(tmp_path / 'image.png'))
     resized = cv2.resize(image, (int(110 * 72 / 70), 72), interpolation=cv2.INTER_LINEAR)
     top, left = (72 - 64) // 2, round((resized.shape[1] - 64) / 2)
     expected = expected_output(CLASSIFIER, tmp_path / 'random.pth', resized[top : top + 64, left : left + 64])
@@ -143,18 +144,18 @@ def test_classifier(tmp_path):
     probabilities = Classifier(result.work_dir)(image)
     assert probabilities.shape == (7,)
     np.testing.assert_allclose(probabilities, expected, atol=1e-4)
-    assert run(result.work_dir, tmp_path / 'picture.png', '--out', tmp_path / 'out').returncode == 0
+    assert run(result.work_dir, tmp_path / 'image.png', '--out', tmp_path / 'out').returncode == 0
     (done,) = json.loads((tmp_path / 'out' / 'predictions.json').read_text())['images']
     assert done['top'][0]['label'] == int(expected.argmax())
 
 
 def expected_output(config: dict, checkpoint: Path, image: np.ndarray) -> np.ndarray:
-    """What PyTorch computes for a picture of the network's size: logits without the batch axis."""
-    from mmengine.registry import MODELS, init_default_scope
+    """What PyTorch computes for an image of the network's size: logits without the batch axis."""
+    from mmengine.registry import init_default_scope
 
     cfg = Config(config)
     init_default_scope(cfg.default_scope)
-    model = MODELS.build(cfg.model).eval()
+    model = build_model(cfg).eval()
     model.load_state_dict(torch.load(checkpoint)['state_dict'], strict=False)
     mean, std = (torch.tensor([123.675, 116.28, 103.53]), torch.tensor([58.395, 57.12, 57.375]))
     rgb = torch.from_numpy(np.ascontiguousarray(image[..., ::-1])).float()
@@ -201,16 +202,16 @@ def test_bad_models(detector, tmp_path):
         edit(classes=['one'])
         with pytest.raises(UserError, match=r'3 classes.*names 1'):
             Detector(export_dir)
-    result = run(tmp_path / 'none', folder / 'picture.png', '--out', tmp_path / 'out')
+    result = run(tmp_path / 'none', folder / 'image.png', '--out', tmp_path / 'out')
     assert result.returncode == 1 and result.stderr.startswith('error: ') and not (tmp_path / 'out').exists()
     (tmp_path / 'empty').mkdir()
     result = run(folder / 'export', tmp_path / 'empty', '--out', tmp_path / 'out')
-    assert result.returncode == 1 and 'no picture' in result.stderr and 'Traceback' not in result.stderr
+    assert result.returncode == 1 and 'no image' in result.stderr and 'Traceback' not in result.stderr
 
 
 @pytest.mark.parametrize(
-    'picture', [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8), 'none.png']
+    'image', [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8), 'none.png']
 )
-def test_bad_pictures(detector, picture):
-    with pytest.raises(UserError, match='picture'):
-        Detector(detector[0] / 'export')(picture)
+def test_bad_images(detector, image):
+    with pytest.raises(UserError, match='image'):
+        Detector(detector[0] / 'export')(image)

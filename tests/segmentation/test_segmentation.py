@@ -12,6 +12,7 @@ from torch.nn import functional
 from lcnet_mm.apis import load_config, predict, test, train
 from lcnet_mm.latency.complexity import measure
 from lcnet_mm.utils.errors import UserError
+from lcnet_mm.utils.models import build_model
 
 FAMILY = 'configs/deeplabv3plus/'
 DEMO = 'configs/demo/lcnet_0.5x_streets.py'
@@ -31,7 +32,7 @@ def streets_config(streets, name=DEMO, **options):
 
 
 def build(name, **options):
-    model = MODELS.build(load_config(f'{FAMILY}{name}.py', options).model)
+    model = build_model(load_config(f'{FAMILY}{name}.py', options))
     model.init_weights()
     return model.eval()
 
@@ -86,7 +87,7 @@ def test_heads_need_a_backbone_that_tells_its_channels():
     cfg = load_config(f'{FAMILY}lcnet_1x_cityscapes.py')
     cfg.model.backbone = dict(type='ResNet', depth=18)
     with pytest.raises(TypeError, match=r'feature_info.*ResNet'):
-        MODELS.build(cfg.model)
+        build_model(cfg)
 
 
 def test_whole_and_sliding_test():
@@ -163,7 +164,7 @@ VARIANTS = ('lcnet_1x_cityscapes_aux', 'lcnet_1x_cityscapes_ohem', 'lcnet_1x_cit
 )
 def test_one_step_and_one_evaluation(name, streets, tmp_path):
     cfg = streets_config(streets, name)
-    before = MODELS.build(cfg.model).state_dict().keys()
+    before = build_model(cfg).state_dict().keys()
     runner = train(cfg, work_dir=tmp_path / 'work')
     loss = runner.message_hub.get_scalar('train/loss').current()
     # An untrained net over 19 classes starts near ln 19; the auxiliary head adds four tenths.
@@ -177,7 +178,7 @@ def test_one_step_and_one_evaluation(name, streets, tmp_path):
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
     torch.manual_seed(0)
-    model = MODELS.build(load_config(DEMO).model)
+    model = build_model(load_config(DEMO))
     model.init_weights()
     path = tmp_path_factory.mktemp('weights') / 'model.pth'
     torch.save(dict(state_dict=model.state_dict(), meta={}), path)
@@ -216,7 +217,7 @@ def write_unknown(file):
 CHANGES = {
     'unknown id': (write_unknown, r'unknown label 42.*0 to 18 and 255'),
     'other size': (lambda file: cv2.imwrite(str(file), np.zeros((10, 20), np.uint8)), '10x20'),
-    'no picture': (lambda file: file.write_bytes(b'x'), 'cannot be decoded'),
+    'no image': (lambda file: file.write_bytes(b'x'), 'cannot be decoded'),
 }
 
 
@@ -230,7 +231,7 @@ def test_wrong_label_maps_are_named(kind, streets, tmp_path):
 
 def test_missing_label_map_is_named_before_training(streets, tmp_path):
     copy, file = labels_of(streets, tmp_path, lambda file: file.unlink())
-    with pytest.raises(UserError, match=rf'1 of 6 pictures.*{file.name}.*prepare_cityscapes'):
+    with pytest.raises(UserError, match=rf'1 of 6 images.*{file.name}.*prepare_cityscapes'):
         train(streets_config(copy), work_dir=tmp_path / 'work')
     assert not (tmp_path / 'work').exists()
 

@@ -7,12 +7,12 @@ import pytest
 import timm
 import torch
 from golden import load_case, load_image, relative_error, write_pdparams
-from mmengine.registry import MODELS
 from safetensors import safe_open
 from safetensors.torch import save_file
 
 from lcnet_mm import PPLCNet
 from lcnet_mm.apis import UserError, load_config
+from lcnet_mm.utils.models import build_model
 from lcnet_mm.weights.convert import convert_weights
 
 

@@ -29,7 +29,7 @@ def test_numbers_are_recomputed(name):
     height, width = size * 2 if len(size) == 1 else size
     # Of a distillation the student, which is all that predicts.
     model_cfg = cfg.model.get('student', cfg.model)
-    total = measure(MODELS.build(model_cfg), (3, height, width)).total
+    total = measure(MODELS.build({**model_cfg, '_scope_': cfg.default_scope}), (3, height, width)).total
     assert (meta['Parameters'], meta['MACs'], meta['FLOPs']) == (total.params, total.macs, total.zoo_flops)
     if cfg.default_scope == 'mmdet':
         assert cfg.test_dataloader.dataset.pipeline[1].scale == (width, height)

@@ -33,7 +33,7 @@ train_dataloader = dict(
         data_root=data_root,
         ann_file='annotations/instances_train2017.json',
         data_prefix=dict(img='train2017/'),
-        # Pictures without boxes are dropped, small pictures are not.
+        # Images without boxes are dropped, small images are not.
         filter_cfg=dict(filter_empty_gt=True, min_size=0),
         pipeline=train_pipeline,
     ),

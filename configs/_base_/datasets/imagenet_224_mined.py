@@ -1,4 +1,4 @@
-# ImageNet-1k and the pictures that tools/mine_images.py chose from a larger pool, here of ImageNet-22k: about 1.3 and 4
+# ImageNet-1k and the images that tools/mine_images.py chose from a larger pool, here of ImageNet-22k: about 1.3 and 4
 # million in the original (docs/specification/pplcnet.md#ssld-recipe). No label is used.
 _base_ = './imagenet_224.py'
 

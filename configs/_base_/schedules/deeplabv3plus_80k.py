@@ -1,4 +1,4 @@
-# Source: PaddleSeg's configs/_base_/cityscapes.yml: 80,000 iterations, 4 GPUs x 2 pictures, SGD, poly to 0.
+# Source: PaddleSeg's configs/_base_/cityscapes.yml: 80,000 iterations, 4 GPUs x 2 images, SGD, poly to 0.
 max_iters = 80000
 
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=8000)

@@ -17,7 +17,7 @@ auto_scale_lr = dict(enable=True, base_batch_size=512)
 
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=300),
-    # The original's cosine starts behind the warm-up; starting it at 0 differs by at most 0.4 % of the peak on COCO and
+    # The original's cosine starts after the warm-up; starting it at 0 differs by at most 0.4 % of the peak on COCO and
     # needs no number of iterations, so the same lines serve any data set.
     dict(
         type='CosineAnnealingLR',

@@ -2,7 +2,7 @@
 # (docs/specification/picodet.md#schedules, docs/specification/picodet.md#ema).
 _base_ = './picodet_300e.py'
 
-# The rule of all its configs: 0.00125 per picture of the total batch.
+# The rule of all its configs: 0.00125 per image of the total batch.
 optim_wrapper = dict(optimizer=dict(lr=0.32))
 auto_scale_lr = dict(enable=True, base_batch_size=256)
 

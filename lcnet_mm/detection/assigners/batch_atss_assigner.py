@@ -36,7 +36,7 @@ class BatchATSSAssigner:
         cell_scale: Side of a cell in strides.
         strict: Whether the IoU must exceed the threshold, which then has the unbiased deviation, the least distance to
             a side is 1e-9 instead of 0.01 pixels, and a point wanted by several boxes goes to the one of all boxes of
-            the picture, wanting it or not, with the largest cell IoU.
+            the image, wanting it or not, with the largest cell IoU.
     """
 
     def __init__(self, topk: int = 9, cell_scale: float = 5.0, strict: bool = False) -> None:

@@ -20,7 +20,7 @@ OUTSIDE_COST = 1e8
 class BatchSimOTAAssigner:
     """SimOTA (https://arxiv.org/abs/2107.08430) whose cost is a varifocal loss and ``1 - GIoU``.
 
-    Candidates of a picture are the points inside any of its boxes or near any of their centres. Each box takes as many
+    Candidates of an image are the points inside any of its boxes or near any of their centres. Each box takes as many
     of them as the sum of its ten largest IoUs says, at least one, those of least cost; a point taken twice stays with
     the box of least cost. mmdet's ``SimOTAAssigner`` has ``-log(IoU)`` and a cross-entropy instead. Source:
     PaddleDetection's ``simota_assigner.py`` (docs/specification/picodet.md#simota).
@@ -64,7 +64,7 @@ class BatchSimOTAAssigner:
             ``(N, P)`` indices into the T boxes, -1 for the background.
         """
         assigned = torch.full(scores.shape[:2], -1, dtype=torch.long, device=scores.device)
-        # The candidates differ from picture to picture, and padding them would cost more than the loop.
+        # The candidates differ from image to image, and padding them would cost more than the loop.
         for image in gt.image_index.unique().tolist():
             own = (gt.image_index == image).nonzero().squeeze(1)
             taken = self.assign_image(points, gt.boxes[own], gt.labels[own], scores[image], boxes[image])
@@ -74,7 +74,7 @@ class BatchSimOTAAssigner:
     def assign_image(
         self, points: Points, gt_boxes: Tensor, gt_labels: Tensor, scores: Tensor, boxes: Tensor
     ) -> Tensor:
-        """The same for one picture: ``(P,)`` indices into its boxes."""
+        """Assign the points of one image: ``(P,)`` indices into its boxes."""
         in_box, in_square = self.find_inside(points, gt_boxes)
         candidates = (in_box | in_square).any(1).nonzero().squeeze(1)
         if len(candidates) == 0:
@@ -106,7 +106,7 @@ class BatchSimOTAAssigner:
         return in_box, distance < self.center_radius * points.strides
 
     def class_cost(self, scores: Tensor, gt_labels: Tensor, overlaps: Tensor) -> Tensor:
-        """The varifocal loss of K candidates against each of G boxes ``(K, G)``.
+        """Compute the varifocal loss of K candidates against each of G boxes ``(K, G)``.
 
         All classes but the box's own are negatives whose sum does not depend on the box, so it is computed once.
         """

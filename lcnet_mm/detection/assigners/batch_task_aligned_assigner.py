@@ -21,7 +21,7 @@ class BatchTaskAlignedAssigner:
 
     The metric of a point and a box is ``score ** alpha * IoU ** beta`` of the prediction at the point. Each box takes
     the ``topk`` points of all levels with the largest metric among those inside it; a point wanted by several boxes
-    goes to the one of all boxes of the picture with the largest IoU. The quality is the metric, scaled so that each
+    goes to the one of all boxes of the image with the largest IoU. The quality is the metric, scaled so that each
     box's best equals the largest IoU among its points.
 
     mmdet's ``TaskAlignedAssigner`` takes the top points first and asks whether they lie inside afterwards, and settles
@@ -79,14 +79,14 @@ class BatchTaskAlignedAssigner:
     def metric(
         self, scores: Tensor, boxes: Tensor, gt: GroundTruth, image: Tensor, point: Tensor, box: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The metric and the IoU of K triples of an image, one of its points and one of its boxes: ``(K,)`` each."""
+        """Return metric and IoU of K triples of an image, one of its points and one of its boxes: ``(K,)`` each."""
         overlap = bbox_overlaps(boxes[image, point], gt.boxes[box], is_aligned=True)
         score = scores[image, point, gt.labels[box]]
         return score.pow(self.alpha) * overlap.pow(self.beta), overlap
 
 
 def inside_pairs(points: Points, boxes: Tensor) -> tuple[Tensor, Tensor]:
-    """The pairs of a box and a point inside it, as indices ``(K,)`` into the T boxes and the P points."""
+    """Return the pairs of a box and a point inside it, as indices ``(K,)`` into the T boxes and the P points."""
     inside: Tensor | None = None
     for axis in range(2):
         center = points.centers[:, axis]

@@ -47,7 +47,7 @@ def resolve_among_all(slot: Tensor, box: Tensor, regions: Tensor, gt: GroundTrut
     contested = torch.zeros_like(assigned).scatter_add(0, slot, torch.ones_like(slot)) > 1
     places = contested.nonzero().squeeze(1)
     per_image = len(regions) // num_images
-    # Picture by picture: over the whole batch the matrix of contested places and boxes would mostly be empty.
+    # Image by image: over the whole batch the matrix of contested places and boxes would mostly be empty.
     for image in (places // per_image).unique().tolist():
         here = places[places // per_image == image]
         own = (gt.image_index == image).nonzero().squeeze(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +23,7 @@ SCORE_EPS = 1e-9
 
 
 class ChannelGate(nn.Module):
-    """A sigmoid gate per channel from the pooled features, and a 1x1 convolution behind it.
+    """A sigmoid gate per channel from the pooled features, and a 1x1 convolution after it.
 
     Source: ``PicoSE`` of PaddleDetection (docs/specification/picodet.md#towers): no reduction, a true sigmoid.
 
@@ -41,7 +42,9 @@ class ChannelGate(nn.Module):
         self.conv = ConvNormAct(channels, channels, 1, norm_cfg=norm_cfg, act_cfg=act_cfg)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x * self.fc(F.adaptive_avg_pool2d(x, 1)).sigmoid())
+        """Gate the features ``(N, C, H, W)`` and convolve them."""
+        result: Tensor = self.conv(x * self.fc(F.adaptive_avg_pool2d(x, 1)).sigmoid())
+        return result
 
 
 class AlignBranch(nn.Sequential):
@@ -109,7 +112,7 @@ class PicoDetAlignedHead(PicoDetBaseHead):
         loss_dfl: Config = dict(type='DistributionFocalLoss', loss_weight=0.5),
         train_cfg: Config | None = None,
         test_cfg: ConfigDict | None = None,
-        init_cfg: dict | list[dict] | None = [
+        init_cfg: dict[str, Any] | list[dict[str, Any]] | None = [
             dict(
                 type='Normal',
                 layer='Conv2d',
@@ -177,16 +180,17 @@ class PicoDetAlignedHead(PicoDetBaseHead):
         return scores, reg_logits
 
     def scores_and_boxes_by_feat(self, *outputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Decode the maps of all levels, see the base class."""
         scores, reg_logits = outputs
         points = self.get_points(scores)
         return flatten_levels(scores), self.decode(flatten_levels(reg_logits), points) * points.strides
 
-    def loss_by_feat(
+    def loss_by_feat(  # type: ignore[override]  # one map per level and output
         self,
         scores: Sequence[Tensor],
         reg_logits: Sequence[Tensor],
         batch_gt_instances: Sequence[InstanceData],
-        batch_img_metas: Sequence[dict],
+        batch_img_metas: Sequence[dict[str, Any]],
         batch_gt_instances_ignore: Sequence[InstanceData] | None = None,
     ) -> dict[str, Tensor]:
         """Compute the three losses of a batch.

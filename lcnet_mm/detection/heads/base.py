@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
@@ -29,7 +29,7 @@ class Positives(NamedTuple):
     """The points of a batch that a box was assigned to.
 
     Attributes:
-        image: ``(M,)`` the picture of each.
+        image: ``(M,)`` the image of each.
         point: ``(M,)`` its index among the points.
         box: ``(M,)`` the index of its box in the batch's list.
         points: The M points themselves.
@@ -93,7 +93,7 @@ class PicoDetBaseHead(BaseDenseHead):
         loss_dfl: Config,
         train_cfg: Config | None,
         test_cfg: ConfigDict | None,
-        init_cfg: dict | list[dict] | None,
+        init_cfg: dict[str, Any] | list[dict[str, Any]] | None,
     ) -> None:
         super().__init__(init_cfg)
         self.num_classes = num_classes
@@ -101,7 +101,7 @@ class PicoDetBaseHead(BaseDenseHead):
         self.reg_max = reg_max
         self.train_cfg = train_cfg
         self.test_cfg = test_cfg
-        self.prior_generator = MlvlPointGenerator(self.strides, offset=CELL_OFFSET)
+        self.prior_generator = MlvlPointGenerator(list(self.strides), offset=CELL_OFFSET)
         self.loss_bbox = MODELS.build(loss_bbox)
         self.loss_dfl = MODELS.build(loss_dfl)
         self.towers = nn.ModuleList(
@@ -161,7 +161,7 @@ class PicoDetBaseHead(BaseDenseHead):
     def box_losses(
         self, reg_logits: Tensor, boxes: Tensor, positives: Positives, weights: Tensor, norm: Tensor
     ) -> dict[str, Tensor]:
-        """The two losses on the boxes of the positives.
+        """Compute the two losses on the boxes of the positives.
 
         Args:
             reg_logits: ``(M, 4 * (reg_max + 1))`` of the positives.
@@ -187,10 +187,10 @@ class PicoDetBaseHead(BaseDenseHead):
             ),
         )
 
-    def predict_by_feat(
+    def predict_by_feat(  # type: ignore[override]  # one map per level and output
         self,
         *outputs: Sequence[Tensor],
-        batch_img_metas: list[dict],
+        batch_img_metas: list[dict[str, Any]],
         cfg: ConfigDict | None = None,
         rescale: bool = False,
         with_nms: bool = True,
@@ -232,7 +232,7 @@ def flatten_levels(maps: Sequence[Tensor]) -> Tensor:
 
 
 def top_points(scores: Tensor, level_sizes: Sequence[int], count: int) -> Tensor:
-    """Indices of the ``count`` best points of each level (all of a smaller level, and all for a negative count)."""
+    """Return the indices of the ``count`` best points of each level; all of a smaller level or for a negative count."""
     kept, start = [], 0
     for level in scores.split(list(level_sizes)):
         if 0 < count < len(level):

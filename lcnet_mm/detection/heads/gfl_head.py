@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures.bbox import bbox_overlaps
@@ -60,7 +61,7 @@ class PicoDetGFLHead(PicoDetBaseHead):
         loss_dfl: Config = dict(type='DistributionFocalLoss', loss_weight=0.25),
         train_cfg: Config | None = None,
         test_cfg: ConfigDict | None = None,
-        init_cfg: dict | list[dict] | None = [
+        init_cfg: dict[str, Any] | list[dict[str, Any]] | None = [
             dict(
                 type='Normal',
                 layer='Conv2d',
@@ -108,17 +109,18 @@ class PicoDetGFLHead(PicoDetBaseHead):
         return cls_logits, reg_logits
 
     def scores_and_boxes_by_feat(self, *outputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Decode the maps of all levels, see the base class."""
         cls_logits, reg_logits = outputs
         points = self.get_points(cls_logits)
         boxes = self.decode(flatten_levels(reg_logits), points) * points.strides
         return flatten_levels(cls_logits).sigmoid(), boxes
 
-    def loss_by_feat(
+    def loss_by_feat(  # type: ignore[override]  # one map per level and output
         self,
         cls_logits: Sequence[Tensor],
         reg_logits: Sequence[Tensor],
         batch_gt_instances: Sequence[InstanceData],
-        batch_img_metas: Sequence[dict],
+        batch_img_metas: Sequence[dict[str, Any]],
         batch_gt_instances_ignore: Sequence[InstanceData] | None = None,
     ) -> dict[str, Tensor]:
         """Compute the three losses of a batch.
@@ -159,12 +161,13 @@ class PicoDetGFLHead(PicoDetBaseHead):
     def assign(self, points: Points, gt: GroundTruth, cls_logit: Tensor, reg_logit: Tensor) -> Tensor:
         """Return ``(N, P)`` indices into the batch's boxes, -1 for the background; predictions are not looked at."""
         assert self.assigner is not None, 'training needs a train_cfg with an assigner'
-        return self.assigner.assign(points, gt, len(cls_logit))
+        result: Tensor = self.assigner.assign(points, gt, len(cls_logit))
+        return result
 
     def class_loss(
         self, cls_logit: Tensor, positives: Positives, labels: Tensor, quality: Tensor, norm: Tensor
     ) -> dict[str, Tensor]:
-        """The loss on the class logits ``(N, P, num_classes)``, whose target at the positives is their IoU.
+        """Compute the loss on the class logits ``(N, P, num_classes)``, whose target at the positives is their IoU.
 
         Args:
             cls_logit: The logits.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
@@ -45,7 +46,7 @@ class PicoDetSimOTAHead(PicoDetGFLHead):
         loss_vfl: Config = dict(type='VarifocalLoss', use_sigmoid=True, alpha=0.75, gamma=2.0, iou_weighted=True),
         train_cfg: Config | None = None,
         test_cfg: ConfigDict | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(
             num_classes,
@@ -61,13 +62,16 @@ class PicoDetSimOTAHead(PicoDetGFLHead):
         self.loss_vfl = MODELS.build(loss_vfl)
 
     def assign(self, points: Points, gt: GroundTruth, cls_logit: Tensor, reg_logit: Tensor) -> Tensor:
+        """Assign each image on its own, see the base class."""
         assert self.assigner is not None, 'training needs a train_cfg with an assigner'
         boxes = self.decode(reg_logit.detach(), points) * points.strides
-        return self.assigner.assign(points, gt, cls_logit.detach().sigmoid(), boxes)
+        result: Tensor = self.assigner.assign(points, gt, cls_logit.detach().sigmoid(), boxes)
+        return result
 
     def class_loss(
         self, cls_logit: Tensor, positives: Positives, labels: Tensor, quality: Tensor, norm: Tensor
     ) -> dict[str, Tensor]:
+        """Compute the varifocal loss on logits, see the base class."""
         targets = cls_logit.new_zeros(cls_logit.shape)
         targets[positives.image, positives.point, labels] = quality
         return dict(loss_vfl=self.loss_vfl(cls_logit.flatten(0, 1), targets.flatten(0, 1), avg_factor=norm))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +15,7 @@ from ...backbones.layers import Config, ConvNormAct, DepthwiseSeparable
 
 # KaimingUniform over fan_in in the original; its DepthSep blocks draw from the normal with the same deviation
 # (docs/specification/picodet.md#initialization), a difference that batch norm makes small.
-INIT: list[dict] = [
+INIT: list[dict[str, Any]] = [
     dict(type='Kaiming', layer='Conv2d', mode='fan_in', nonlinearity='relu', distribution='uniform'),
     dict(type='Constant', layer=['_BatchNorm', 'GroupNorm'], val=1, bias=0),
 ]
@@ -51,7 +52,9 @@ class CSPLayer(nn.Module):
         self.final_conv = ConvNormAct(2 * mid, out_channels, 1, norm_cfg=norm_cfg, act_cfg=act_cfg)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.final_conv(torch.cat((self.block(self.main_conv(x)), self.short_conv(x)), 1))
+        """Fuse the levels, or run the block on one."""
+        result: Tensor = self.final_conv(torch.cat((self.block(self.main_conv(x)), self.short_conv(x)), 1))
+        return result
 
 
 class FourLevelPAN(BaseModule):
@@ -84,7 +87,7 @@ class FourLevelPAN(BaseModule):
         kernel_size: int = 5,
         norm_cfg: Config = dict(type='BN'),
         act_cfg: Config = dict(type='HSwish'),
-        init_cfg: dict | list[dict] | None = INIT,
+        init_cfg: dict[str, Any] | list[dict[str, Any]] | None = INIT,
     ) -> None:
         super().__init__(init_cfg)
         self.out_channels = out_channels
@@ -103,17 +106,18 @@ class FourLevelPAN(BaseModule):
         self.extra_from_output = self.make_downsample()
 
     def make_downsample(self) -> DepthwiseSeparable:
-        """A depthwise separable block of stride 2."""
+        """Build a depthwise separable block of stride 2."""
         channels = self.out_channels
         return DepthwiseSeparable(
             channels, channels, self.kernel_size, stride=2, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg
         )
 
     def make_fusion(self) -> nn.Module:
-        """What turns two levels, concatenated to ``2 * out_channels``, into one of ``out_channels``."""
+        """Build what turns two levels, concatenated to ``2 * out_channels``, into one of ``out_channels``."""
         raise NotImplementedError
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Fuse the levels, or run the block on one."""
         if len(inputs) != len(self.laterals):
             raise ValueError(
                 f'{type(self).__name__} has in_channels for {len(self.laterals)} inputs, got {len(inputs)}'
@@ -138,6 +142,7 @@ class LCPAN(FourLevelPAN):
     """
 
     def make_fusion(self) -> nn.Module:
+        """Build what fuses two levels."""
         channels = self.out_channels
         # Hard swish whatever act_cfg says, as the original.
         act_cfg = dict(type='HSwish')
@@ -157,6 +162,7 @@ class CSPPAN(FourLevelPAN):
     """
 
     def make_fusion(self) -> nn.Module:
+        """Build what fuses two levels."""
         return CSPLayer(
             2 * self.out_channels,
             self.out_channels,

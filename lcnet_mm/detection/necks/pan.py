@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch.nn.functional as F
 from mmdet.registry import MODELS
@@ -34,12 +35,15 @@ class PAN(BaseModule):
         self,
         in_channels: Sequence[int],
         out_channels: int,
-        init_cfg: dict | list[dict] | None = dict(type='Xavier', layer='Conv2d', distribution='uniform'),
+        init_cfg: dict[str, Any] | list[dict[str, Any]] | None = dict(
+            type='Xavier', layer='Conv2d', distribution='uniform'
+        ),
     ) -> None:
         super().__init__(init_cfg)
         self.laterals = nn.ModuleList(nn.Conv2d(channels, out_channels, 1) for channels in in_channels)
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Fuse the levels ``(N, C_i, H_i, W_i)``."""
         if len(inputs) != len(self.laterals):
             raise ValueError(f'PAN has in_channels for {len(self.laterals)} inputs, got {len(inputs)}')
         levels = [lateral(x) for lateral, x in zip(self.laterals, inputs, strict=True)]
@@ -52,4 +56,5 @@ class PAN(BaseModule):
 
 def resize_like(x: Tensor, other: Tensor) -> Tensor:
     """Resize bilinearly to another map's size; at a factor of one half this is the mean of 2x2 pixels."""
-    return F.interpolate(x, size=other.shape[-2:], mode='bilinear', align_corners=False)
+    result: Tensor = F.interpolate(x, size=other.shape[-2:], mode='bilinear', align_corners=False)
+    return result

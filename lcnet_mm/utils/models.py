@@ -1,0 +1,31 @@
+"""Building the model of a config in the scope of its library."""
+
+from __future__ import annotations
+
+from mmengine.config import Config
+from mmengine.registry import MODELS
+from torch import nn
+
+
+def build_model(cfg: Config) -> nn.Module:
+    """Build the model of a config of any mm library, with the weights that its layers are created with.
+
+    The scope of the registries is that of the config while the model is built, and what it was before afterwards. As
+    in mmengine's runner, a ``data_preprocessor`` outside ``model`` is the model's unless it has its own.
+
+    Args:
+        cfg: The config; a ``model`` without ``backbone``, ``student`` or ``detector`` is a backbone alone, which has
+            no data preprocessor.
+
+    Raises:
+        Exception: whatever the registry or the model raises for a config that cannot be built; see
+            :data:`~lcnet_mm.utils.errors.BUILD_ERRORS`.
+    """
+    # ConfigDicts: models of the mm libraries read their test_cfg by attributes.
+    model_cfg = cfg.model.copy()
+    if 'data_preprocessor' in cfg and {'backbone', 'student', 'detector'} & set(model_cfg):
+        model_cfg.setdefault('data_preprocessor', cfg.data_preprocessor)
+    if cfg.get('default_scope'):
+        model_cfg['_scope_'] = cfg.default_scope
+    model: nn.Module = MODELS.build(model_cfg)
+    return model
