@@ -12,15 +12,18 @@ from .utils.optional import installed, require
 from .version import __version__
 
 _REQUIRED = ('torch', 'mmengine', 'mmcv')
+_BACKBONES = ('MobileNetV3', 'PPLCNet')
 
 if all(map(installed, _REQUIRED)):
     from .backbones import MobileNetV3, PPLCNet
 
-__all__ = ['MobileNetV3', 'PPLCNet', '__version__']
+    __all__ = ['MobileNetV3', 'PPLCNet', '__version__']
+else:
+    __all__ = ['__version__']
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
+    if name in _BACKBONES:
         for package in _REQUIRED:
             require(package, f'lcnet_mm.{name}', 'backbone')
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -7,6 +7,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
 from mmengine.registry import DATASETS, FUNCTIONS, HOOKS, PARAM_SCHEDULERS
 from mmengine.visualization import Visualizer
 
@@ -28,6 +29,7 @@ def config_id(path: Path) -> str:
 @pytest.mark.parametrize('path', ALL, ids=config_id)
 def test_every_part_of_a_config_builds(path):
     cfg = load_config(path)
+    init_default_scope(cfg.default_scope)
     model = build_model(cfg)
     optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
     in_optimizer = sum(p.numel() for group in optimizer.param_groups for p in group['params'])

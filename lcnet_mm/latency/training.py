@@ -9,7 +9,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, cast
 
 import torch
 from mmdet.models.utils import unpack_gt_instances
@@ -132,7 +132,7 @@ class TrainingBench:
             with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
                 self.loader = Runner.build_dataloader(loader, seed=0)
         torch.manual_seed(0)
-        self.model: Any = build_model(cfg)
+        self.model = cast(Any, build_model(cfg))
         self.model.init_weights()
         self.model.train()
         if 'channels-last' in switches:

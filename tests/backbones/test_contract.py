@@ -206,5 +206,11 @@ class Block:
 sys.meta_path.insert(0, Block())
 import lcnet_mm
 print(lcnet_mm.__all__, lcnet_mm.__version__)
+try:
+    from lcnet_mm import PPLCNet
+except ImportError as error:
+    print(error)
 """
-    assert run_python(code).startswith("['__version__'] 0.")
+    names, error = run_python(code).splitlines()
+    assert names.startswith("['__version__'] 0.")
+    assert error == "lcnet_mm.PPLCNet needs the package 'torch': pip install 'lcnet-mm[backbone]'"
