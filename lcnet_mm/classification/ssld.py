@@ -43,8 +43,9 @@ class SSLDDistiller(BaseModel):
         teacher_norms: 'train' lets the teacher's batch norms use the statistics of the batch, as the original does
             deliberately (76.00 against 75.84 % for MobileNetV3-large), 'eval' their own. Running statistics of a frozen
             teacher never change.
-        teacher_mean, teacher_std: Normalisation that the teacher was trained with, in the units of the data
-            preprocessor's, where it is another than the student's.
+        teacher_mean: Mean that the teacher's images were normalized with, in the units of the data preprocessor's,
+            if it is not the student's.
+        teacher_std: The standard deviation to it.
         teacher_amp: Whether a frozen teacher runs under autocast.
         mutual: Whether the teacher learns too.
         distill_loss: Config of the loss between both logits.

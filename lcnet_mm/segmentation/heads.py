@@ -16,8 +16,7 @@ class GlobalLRASPPHead(LRASPPHead):
     mmseg pools windows of 49x49 with stride 16x20, which presumes output stride 8 and fails on features below 49
     pixels: at output stride 16 that is every input below 784.
 
-    Args:
-        As ``LRASPPHead``.
+    The arguments are those of ``LRASPPHead``.
 
     Shapes:
         features ``(N, C_i, H / s_i, W / s_i)`` to logits ``(N, num_classes, H / s_0, W / s_0)``.

@@ -16,8 +16,7 @@ class AdaptiveEncoderDecoder(EncoderDecoder):
     a list), a head of DeepLabV3+ without ``c1_in_channels`` those of the first feature. So ``widen_factor`` alone
     changes the width of a config, also from the command line.
 
-    Args:
-        As ``EncoderDecoder``. The backbone must have ``feature_info``, and there must be no neck.
+    The arguments are those of ``EncoderDecoder``. The backbone must have ``feature_info``, and there must be no neck.
 
     Shapes:
         ``(N, 3, H, W)`` to logits ``(N, num_classes, h, w)`` of the head, or of the input's size in prediction.

@@ -18,7 +18,7 @@ class LoadCheckedAnnotations(LoadAnnotations):
     Args:
         num_classes: Labels 0 to this, exclusive, are classes.
         ignore_index: The label of pixels without a class.
-        As ``LoadAnnotations``.
+        **kwargs: Arguments of ``LoadAnnotations``.
 
     Raises:
         UserError: the file is missing or no image, has another label, or another size than the image.
