@@ -9,5 +9,4 @@ _base_ = [
 model = dict(
     # The original starts from ImageNet weights: add init_cfg=dict(type='Pretrained', checkpoint=…).
     backbone=dict(type='PPLCNet', widen_factor=1.0, out_indices=(2, 3, 4)),
-    neck=dict(in_channels=[128, 256, 512]),
 )

@@ -19,7 +19,6 @@ model = dict(
         always_expand=True,
         norm_cfg=dict(type='BN'),
     ),
-    neck=dict(in_channels=[32, 88, 120]),
 )
 # PaddleDetection decays no parameter of this backbone (docs/specification/picodet.md#mobilenetv3).
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(backbone=dict(decay_mult=0.0))))

@@ -9,8 +9,8 @@ _base_ = [
 
 model = dict(
     backbone=dict(widen_factor=2.0),
-    neck=dict(in_channels=[256, 512, 1024], out_channels=160),
-    bbox_head=dict(in_channels=160, num_convs=4),
+    neck=dict(out_channels=160),
+    bbox_head=dict(num_convs=4),
 )
 train_dataloader = dict(batch_size=24)  # per GPU, of 4
 # Stopped at 250 of the cosine's 300 epochs, as the published weights were.

@@ -9,8 +9,7 @@ _base_ = [
 
 model = dict(
     backbone=dict(type='PPLCNet', widen_factor=1.5, out_indices=(2, 3, 4)),
-    neck=dict(in_channels=[192, 384, 768], out_channels=160),
-    bbox_head=dict(in_channels=160),
+    neck=dict(out_channels=160),
 )
 train_dataloader = dict(batch_size=24)  # per GPU, of 4
 optim_wrapper = dict(optimizer=dict(lr=0.2))

@@ -9,7 +9,6 @@ _base_ = [
 
 model = dict(
     backbone=dict(type='PPLCNet', widen_factor=1.0, out_indices=(2, 3, 4)),
-    neck=dict(in_channels=[128, 256, 512]),
 )
 train_dataloader = dict(batch_size=90)  # per GPU, of 4
 optim_wrapper = dict(optimizer=dict(lr=0.4))

@@ -9,7 +9,6 @@ _base_ = [
 
 model = dict(
     backbone=dict(type='PPLCNet', widen_factor=2.5, out_indices=(2, 3, 4)),
-    neck=dict(in_channels=[320, 640, 1280]),
 )
 train_dataloader = dict(batch_size=48)  # per GPU, of 4
 optim_wrapper = dict(optimizer=dict(lr=0.4))

@@ -9,7 +9,7 @@ _base_ = [
 
 model = dict(
     backbone=dict(widen_factor=1.5),
-    neck=dict(in_channels=[192, 384, 768], out_channels=128),
-    bbox_head=dict(in_channels=128, num_convs=4),
+    neck=dict(out_channels=128),
+    bbox_head=dict(num_convs=4),
 )
 train_dataloader = dict(batch_size=48)  # per GPU, of 4

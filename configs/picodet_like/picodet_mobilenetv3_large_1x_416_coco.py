@@ -19,7 +19,6 @@ model = dict(
         always_expand=True,
         norm_cfg=dict(type='BN'),
     ),
-    neck=dict(in_channels=[40, 112, 160]),
 )
 train_dataloader = dict(batch_size=56)  # per GPU, of 4
 optim_wrapper = dict(

@@ -9,7 +9,7 @@ _base_ = [
 
 model = dict(
     backbone=dict(widen_factor=0.75),
-    neck=dict(in_channels=[96, 192, 384], out_channels=96),
-    bbox_head=dict(in_channels=96, num_convs=2),
+    neck=dict(out_channels=96),
+    bbox_head=dict(num_convs=2),
 )
 train_dataloader = dict(batch_size=48)  # per GPU, of 4

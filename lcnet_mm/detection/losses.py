@@ -38,7 +38,12 @@ class ProbabilityVarifocalLoss(nn.Module):
         """
         # PyTorch refuses the cross-entropy of probabilities under autocast, and in half precision it would be wrong.
         with torch.autocast(scores.device.type, enabled=False):
-            scores, targets = scores.float(), targets.float()
+            scores, targets = to_full_precision(scores), to_full_precision(targets)
             weights = torch.where(targets > 0, targets, self.alpha * scores.pow(self.gamma))
             loss = weights * F.binary_cross_entropy(scores, targets, reduction='none')
             return self.loss_weight * loss.sum() / avg_factor
+
+
+def to_full_precision(tensor: Tensor) -> Tensor:
+    """Return half precision as float32, and the rest as it is: losses and scores subtract nearly equal numbers."""
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor

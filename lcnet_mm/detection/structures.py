@@ -1,11 +1,12 @@
-"""What heads and assigners exchange: the points of the levels and the boxes of a batch."""
+"""What heads and assigners exchange: points, ground truth, predictions in; an assignment out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
+from mmdet.structures.bbox import bbox_overlaps
 from torch import Tensor
 
 
@@ -58,3 +59,25 @@ class Assignment(NamedTuple):
 
     gt_index: Tensor
     quality: Tensor
+
+    @classmethod
+    def with_overlaps(cls, gt_index: Tensor, gt: GroundTruth, boxes: Tensor) -> Assignment:
+        """Take the IoU of the predicted boxes ``(N, P, 4)`` with those that their points learn as the quality."""
+        image, point = (gt_index >= 0).nonzero(as_tuple=True)
+        quality = boxes.new_zeros(gt_index.shape)
+        quality[image, point] = bbox_overlaps(boxes[image, point], gt.boxes[gt_index[image, point]], is_aligned=True)
+        return cls(gt_index, quality)
+
+
+class Assigner(Protocol):
+    """What every assigner of this package does."""
+
+    def assign(self, points: Points, gt: GroundTruth, scores: Tensor, boxes: Tensor) -> Assignment:
+        """Assign a box or the background to each point of each image.
+
+        Args:
+            points: The P points of an image.
+            gt: The T boxes of the batch.
+            scores: Predicted ``(N, P, num_classes)`` within 0 and 1.
+            boxes: Predicted ``(N, P, 4)`` xyxy in input pixels.
+        """

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from atss_reference import assign_one_image
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 
@@ -63,8 +64,6 @@ def test_boxes_are_expectations_around_the_middle_of_the_cells():
 
 def reference_losses(head, cls_logits, reg_logits, instances) -> dict[str, float]:
     """The three losses written out point by point in NumPy (docs/specification/picodet.md#losses, generation 0)."""
-    from test_batch_atss_assigner import assign_one_image
-
     points = head.get_points(cls_logits)
     logits = torch.cat([x.flatten(2) for x in cls_logits], 2).transpose(1, 2).double().numpy()
     bins = torch.cat([x.flatten(2) for x in reg_logits], 2).transpose(1, 2).double().numpy()

@@ -3,13 +3,18 @@
 import numpy as np
 import pytest
 import torch
-from test_batch_atss_assigner import make_points, random_boxes
+from atss_reference import make_points, random_boxes
 
 from lcnet_mm.detection import BatchATSSAssigner, BatchSimOTAAssigner, BatchTaskAlignedAssigner
 from lcnet_mm.detection.structures import GroundTruth, Points
 
 NUM_CLASSES = 4
 COUNTS = (3, 0, 14, 1)
+
+
+def make_strict_atss() -> BatchATSSAssigner:
+    """ATSS of release 2.4."""
+    return BatchATSSAssigner(inclusive=False, unbiased=True, inside_margin=1e-9, conflicts='all')
 
 
 def iou_matrix(a: np.ndarray, b: np.ndarray, generalised: bool = False) -> np.ndarray:
@@ -58,9 +63,7 @@ def settle(mask: np.ndarray, overlaps: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize('seed', range(4))
 def test_task_alignment(seed):
     points, gt, boxes, labels, scores, predictions = make_batch(seed)
-    result = BatchTaskAlignedAssigner(topk=13).assign_with_quality(
-        points, gt, torch.tensor(scores), torch.tensor(predictions)
-    )
+    result = BatchTaskAlignedAssigner(topk=13).assign(points, gt, torch.tensor(scores), torch.tensor(predictions))
     offset, contested = 0, 0
     for image, (gt_boxes, gt_labels) in enumerate(zip(boxes, labels, strict=True)):
         expected = np.full(len(points.centers), -1)
@@ -92,7 +95,7 @@ def test_task_alignment(seed):
 @pytest.mark.parametrize('seed', range(4))
 def test_strict_atss(seed):
     points, gt, boxes, _, _, predictions = make_batch(seed)
-    result = BatchATSSAssigner(strict=True).assign_with_quality(points, gt, None, torch.tensor(predictions))
+    result = make_strict_atss().assign(points, gt, None, torch.tensor(predictions))
     cells = np.concatenate((points.centers - 2.5 * points.strides, points.centers + 2.5 * points.strides), 1)
     offset = 0
     for image, gt_boxes in enumerate(boxes):
@@ -124,7 +127,7 @@ def test_strict_atss(seed):
 @pytest.mark.parametrize('seed', range(4))
 def test_simota(seed):
     points, gt, boxes, labels, scores, predictions = make_batch(seed)
-    result = BatchSimOTAAssigner().assign(points, gt, torch.tensor(scores), torch.tensor(predictions))
+    result = BatchSimOTAAssigner().assign(points, gt, torch.tensor(scores), torch.tensor(predictions)).gt_index
     centers, strides = points.centers.numpy(), points.strides.numpy()[:, 0]
     offset = 0
     for image, (gt_boxes, gt_labels) in enumerate(zip(boxes, labels, strict=True)):
@@ -156,10 +159,10 @@ def test_simota(seed):
         offset += len(gt_boxes)
 
 
-@pytest.mark.parametrize('assigner', [BatchTaskAlignedAssigner(), BatchATSSAssigner(strict=True)])
+@pytest.mark.parametrize('assigner', [BatchTaskAlignedAssigner(), make_strict_atss()])
 def test_batches_without_boxes(assigner):
     points = make_points(64, 64)
     gt = GroundTruth(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long), torch.zeros(0, dtype=torch.long))
-    result = assigner.assign_with_quality(points, gt, torch.zeros(2, 84, 3), torch.zeros(2, 84, 4))
+    result = assigner.assign(points, gt, torch.zeros(2, 84, 3), torch.zeros(2, 84, 4))
     assert (result.gt_index == -1).all() and not result.quality.any()
-    assert (BatchSimOTAAssigner().assign(points, gt, torch.zeros(2, 84, 3), torch.zeros(2, 84, 4)) == -1).all()
+    assert (BatchSimOTAAssigner().assign(points, gt, torch.zeros(2, 84, 3), torch.zeros(2, 84, 4)).gt_index == -1).all()

@@ -1,22 +1,20 @@
-# The detector of the paper's table: PicoDet's first public generation. Source: PaddleDetection's picodet configurations
-# of August and September 2021 (docs/specification/picodet.md#paper-era).
-# A config names the backbone and the neck's in_channels.
+# PicoDet's first public generation, which fits the paper's detection table. Source: PaddleDetection's picodet
+# configurations of August and September 2021 (docs/specification/picodet.md#paper-era).
+# A config names the backbone; the neck takes its channels from it, and the head from the neck.
 num_classes = 80
-neck_channels = 96
 
 model = dict(
-    type='GFL',
+    type='PicoDet',
     data_preprocessor=dict(
         type='DetDataPreprocessor',
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,
     ),
-    neck=dict(type='PAN', out_channels=neck_channels),
+    neck=dict(type='PAN', out_channels=96),
     bbox_head=dict(
         type='PicoDetGFLHead',
         num_classes=num_classes,
-        in_channels=neck_channels,
         num_convs=2,
         kernel_size=5,
         strides=[8, 16, 32],

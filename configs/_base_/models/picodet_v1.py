@@ -1,6 +1,7 @@
 # PicoDet's first released generation (release 2.3). Source: PaddleDetection's configs/picodet/legacy_model
 # (docs/specification/picodet.md#generation-1, docs/specification/picodet.md#losses).
-# A config names the backbone and the widths.
+# A config names the backbone, and the width of the neck unless it is 128. The neck takes its channels from the
+# backbone, and the head from the neck.
 num_classes = 80
 
 model = dict(
@@ -15,7 +16,6 @@ model = dict(
     bbox_head=dict(
         type='PicoDetSimOTAHead',
         num_classes=num_classes,
-        in_channels=128,
         num_convs=4,
         kernel_size=5,
         strides=[8, 16, 32, 64],

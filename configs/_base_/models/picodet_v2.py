@@ -1,6 +1,7 @@
 # PicoDet's second generation (release 2.4). Source: PaddleDetection's configs/picodet/_base_/picodet_v2.yml
 # (docs/specification/picodet.md#generation-2, docs/specification/picodet.md#losses).
-# A config names the widths.
+# A config names the widths of backbone and neck and the depth of the head. The neck takes its channels from the
+# backbone, and the head from the neck.
 num_classes = 80
 
 model = dict(
@@ -26,7 +27,15 @@ model = dict(
     train_cfg=dict(
         # Epochs 0 to 99 are assigned by ATSS, whatever the total.
         initial_epoch=100,
-        initial_assigner=dict(type='BatchATSSAssigner', topk=9, cell_scale=5.0, strict=True),
+        initial_assigner=dict(
+            type='BatchATSSAssigner',
+            topk=9,
+            cell_scale=5.0,
+            inclusive=False,
+            unbiased=True,
+            inside_margin=1e-9,
+            conflicts='all',
+        ),
         assigner=dict(type='BatchTaskAlignedAssigner', topk=13, alpha=1.0, beta=6.0),
     ),
     test_cfg=dict(

@@ -10,11 +10,6 @@ from torch import Tensor
 from ..structures import Assignment, GroundTruth, Points
 from .conflicts import resolve_among_all, resolve_among_claims
 
-# A point counts as inside a box when it is farther than this from every side, in pixels
-# (docs/specification/picodet.md#atss-generation-0, docs/specification/picodet.md#atss-generation-2).
-INSIDE_MARGIN = 0.01
-STRICT_INSIDE_MARGIN = 1e-9
-
 
 @TASK_UTILS.register_module()
 class BatchATSSAssigner:
@@ -26,36 +21,59 @@ class BatchATSSAssigner:
     largest cell IoU.
 
     It never builds a points x boxes matrix per image: the boxes of all images stand in one list, so there is no padding
-    and no loop; only the distances take ``(T, P)`` floats. The defaults are PaddleDetection's ``Gt2GFLTarget`` (2021);
-    ``strict=True`` is its ``ATSSAssigner`` of PicoDet's second generation
-    (docs/specification/picodet.md#atss-generation-0, docs/specification/picodet.md#atss-generation-2).
-    mmdet's differs from both: unbiased deviation with the first one's other rules.
+    and no loop; only the distances take ``(T, P)`` floats. The defaults are PaddleDetection's ``Gt2GFLTarget`` of 2021
+    (docs/specification/picodet.md#atss-generation-0). Its ``ATSSAssigner`` of release 2.4 differs in all four of the
+    rules that are arguments (docs/specification/picodet.md#atss-generation-2). mmdet's differs from both: it has the
+    unbiased deviation with the other rules of the first.
 
     Args:
         topk: Candidates per box and level; a smaller level gives all its points.
         cell_scale: Side of a cell in strides.
-        strict: Whether the IoU must exceed the threshold, which then has the unbiased deviation, the least distance to
-            a side is 1e-9 instead of 0.01 pixels, and a point wanted by several boxes goes to the one of all boxes of
-            the image, wanting it or not, with the largest cell IoU.
+        inclusive: Whether an IoU that equals the threshold is enough.
+        unbiased: Whether the threshold has the unbiased standard deviation.
+        inside_margin: Pixels that a point must be away from every side of the box.
+        conflicts: Who gets a point that several boxes want: of those boxes the one with the largest cell IoU
+            (``'claims'``), or of all boxes of the image, whether they want it or not (``'all'``).
+
+    Raises:
+        ValueError: ``conflicts`` is neither.
     """
 
-    def __init__(self, topk: int = 9, cell_scale: float = 5.0, strict: bool = False) -> None:
+    def __init__(
+        self,
+        topk: int = 9,
+        cell_scale: float = 5.0,
+        inclusive: bool = True,
+        unbiased: bool = False,
+        inside_margin: float = 0.01,
+        conflicts: str = 'claims',
+    ) -> None:
+        if conflicts not in ('claims', 'all'):
+            raise ValueError(f"conflicts must be 'claims' or 'all', got {conflicts!r}")
         self.topk = topk
         self.cell_scale = cell_scale
-        self.strict = strict
+        self.inclusive = inclusive
+        self.unbiased = unbiased
+        self.inside_margin = inside_margin
+        self.conflicts = conflicts
 
     @torch.no_grad()
-    def assign(self, points: Points, gt: GroundTruth, num_images: int) -> Tensor:
+    def assign(self, points: Points, gt: GroundTruth, scores: Tensor, boxes: Tensor) -> Assignment:
         """Assign a box or the background to each point of each image.
 
         Args:
             points: The P points of an image.
             gt: The T boxes of the batch.
-            num_images: N.
+            scores: ``(N, P, num_classes)``, not used.
+            boxes: Predicted ``(N, P, 4)`` xyxy in input pixels, used for the quality alone.
 
         Returns:
-            ``(N, P)`` indices into the T boxes, -1 for the background.
+            The assignment; its quality is the IoU of the predicted boxes.
         """
+        return Assignment.with_overlaps(self._assign_points(points, gt, len(boxes)), gt, boxes)
+
+    def _assign_points(self, points: Points, gt: GroundTruth, num_images: int) -> Tensor:
+        """Return ``(num_images, P)`` indices into the boxes, -1 for the background."""
         num_points = len(points.centers)
         assigned = torch.full((num_images * num_points,), -1, dtype=torch.long, device=points.centers.device)
         if len(gt.boxes) == 0:
@@ -63,38 +81,19 @@ class BatchATSSAssigner:
 
         candidates = self.select_candidates(points, gt.boxes)
         boxes = gt.boxes[:, None]
-        cells = make_cells(points, self.cell_scale)
+        cells = _make_cells(points, self.cell_scale)
         overlaps = bbox_overlaps(cells[candidates], boxes)[..., 0]
-        deviations = overlaps.std(1, keepdim=True, correction=1 if self.strict else 0)
+        deviations = overlaps.std(1, keepdim=True, correction=1 if self.unbiased else 0)
         thresholds = overlaps.mean(1, keepdim=True) + deviations
+        above = overlaps >= thresholds if self.inclusive else overlaps > thresholds
         centers = points.centers[candidates]
         to_sides = torch.cat((centers - boxes[..., :2], boxes[..., 2:] - centers), -1).amin(-1)
-        if self.strict:
-            positive = (overlaps > thresholds) & (to_sides > STRICT_INSIDE_MARGIN)
-        else:
-            positive = (overlaps >= thresholds) & (to_sides > INSIDE_MARGIN)
 
-        box, rank = positive.nonzero(as_tuple=True)
+        box, rank = (above & (to_sides > self.inside_margin)).nonzero(as_tuple=True)
         slot = gt.image_index[box] * num_points + candidates[box, rank]
-        if self.strict:
+        if self.conflicts == 'all':
             return resolve_among_all(slot, box, cells.repeat(num_images, 1), gt, num_images)
         return resolve_among_claims(slot, box, overlaps[box, rank], len(assigned)).view(num_images, num_points)
-
-    @torch.no_grad()
-    def assign_with_quality(self, points: Points, gt: GroundTruth, scores: Tensor, boxes: Tensor) -> Assignment:
-        """Assign, and take the IoU of the predicted boxes as the quality.
-
-        Args:
-            points: The P points of an image.
-            gt: The T boxes of the batch.
-            scores: ``(N, P, num_classes)``, not looked at.
-            boxes: Predicted ``(N, P, 4)`` xyxy in input pixels.
-        """
-        assigned = self.assign(points, gt, len(boxes))
-        image, point = (assigned >= 0).nonzero(as_tuple=True)
-        quality = boxes.new_zeros(assigned.shape)
-        quality[image, point] = bbox_overlaps(boxes[image, point], gt.boxes[assigned[image, point]], is_aligned=True)
-        return Assignment(assigned, quality)
 
     def select_candidates(self, points: Points, boxes: Tensor) -> Tensor:
         """Return ``(T, K)`` indices of the nearest points of every level to the boxes' centres."""
@@ -109,7 +108,7 @@ class BatchATSSAssigner:
         return torch.cat(selected, 1)
 
 
-def make_cells(points: Points, scale: float) -> Tensor:
-    """Squares ``(P, 4)`` xyxy of ``scale`` strides around the points, in input pixels."""
+def _make_cells(points: Points, scale: float) -> Tensor:
+    """Return squares ``(P, 4)`` xyxy of ``scale`` strides around the points, in input pixels."""
     half = points.strides * scale / 2
     return torch.cat((points.centers - half, points.centers + half), 1)

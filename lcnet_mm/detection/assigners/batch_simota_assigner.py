@@ -8,12 +8,12 @@ from mmdet.registry import TASK_UTILS
 from mmdet.structures.bbox import bbox_overlaps
 from torch import Tensor
 
-from ..structures import GroundTruth, Points
+from ..structures import Assignment, GroundTruth, Points
 from .conflicts import resolve_among_claims
 
 # Added to the cost of points outside of a box or of the square around its centre
 # (docs/specification/picodet.md#simota).
-OUTSIDE_COST = 1e8
+_OUTSIDE_COST = 1e8
 
 
 @TASK_UTILS.register_module()
@@ -51,7 +51,7 @@ class BatchSimOTAAssigner:
         self.gamma = gamma
 
     @torch.no_grad()
-    def assign(self, points: Points, gt: GroundTruth, scores: Tensor, boxes: Tensor) -> Tensor:
+    def assign(self, points: Points, gt: GroundTruth, scores: Tensor, boxes: Tensor) -> Assignment:
         """Assign a box or the background to each point of each image.
 
         Args:
@@ -61,7 +61,7 @@ class BatchSimOTAAssigner:
             boxes: Predicted ``(N, P, 4)`` xyxy in input pixels.
 
         Returns:
-            ``(N, P)`` indices into the T boxes, -1 for the background.
+            The assignment; its quality is the IoU of the predicted boxes.
         """
         assigned = torch.full(scores.shape[:2], -1, dtype=torch.long, device=scores.device)
         # The candidates differ from image to image, and padding them would cost more than the loop.
@@ -69,7 +69,7 @@ class BatchSimOTAAssigner:
             own = (gt.image_index == image).nonzero().squeeze(1)
             taken = self.assign_image(points, gt.boxes[own], gt.labels[own], scores[image], boxes[image])
             assigned[image] = torch.where(taken >= 0, own[taken.clamp(min=0)], -1)
-        return assigned
+        return Assignment.with_overlaps(assigned, gt, boxes)
 
     def assign_image(
         self, points: Points, gt_boxes: Tensor, gt_labels: Tensor, scores: Tensor, boxes: Tensor
@@ -83,7 +83,7 @@ class BatchSimOTAAssigner:
         giou = bbox_overlaps(boxes[candidates], gt_boxes, mode='giou', eps=1e-10)
         cost = self.cls_weight * self.class_cost(scores[candidates], gt_labels, overlaps)
         cost += self.iou_weight * (1 - giou)
-        cost += OUTSIDE_COST * ~(in_box & in_square)[candidates]
+        cost += _OUTSIDE_COST * ~(in_box & in_square)[candidates]
 
         top = overlaps.topk(min(self.candidate_topk, len(candidates)), dim=0).values
         counts = top.sum(0).int().clamp(min=1)

@@ -12,7 +12,7 @@ from .conflicts import resolve_among_all
 
 # A point counts as inside a box when it is farther than this from every side, in pixels
 # (docs/specification/picodet.md#task-aligned).
-INSIDE_MARGIN = 1e-9
+_INSIDE_MARGIN = 1e-9
 
 
 @TASK_UTILS.register_module()
@@ -42,7 +42,7 @@ class BatchTaskAlignedAssigner:
         self.eps = eps
 
     @torch.no_grad()
-    def assign_with_quality(self, points: Points, gt: GroundTruth, scores: Tensor, boxes: Tensor) -> Assignment:
+    def assign(self, points: Points, gt: GroundTruth, scores: Tensor, boxes: Tensor) -> Assignment:
         """Assign a box or the background to each point of each image.
 
         Args:
@@ -57,7 +57,7 @@ class BatchTaskAlignedAssigner:
             return Assignment(torch.full_like(empty, -1, dtype=torch.long), empty)
 
         # Only pairs of a box and a point inside it are computed; the dense matrix holds their metric.
-        box, point = inside_pairs(points, gt.boxes)
+        box, point = _inside_pairs(points, gt.boxes)
         image = gt.image_index[box]
         metric = scores.new_full((len(gt.boxes), num_points), -1.0)
         metric[box, point], _ = self.metric(scores, boxes, gt, image, point, box)
@@ -85,13 +85,13 @@ class BatchTaskAlignedAssigner:
         return score.pow(self.alpha) * overlap.pow(self.beta), overlap
 
 
-def inside_pairs(points: Points, boxes: Tensor) -> tuple[Tensor, Tensor]:
+def _inside_pairs(points: Points, boxes: Tensor) -> tuple[Tensor, Tensor]:
     """Return the pairs of a box and a point inside it, as indices ``(K,)`` into the T boxes and the P points."""
     inside: Tensor | None = None
     for axis in range(2):
         center = points.centers[:, axis]
         for distance in (center - boxes[:, axis, None], boxes[:, axis + 2, None] - center):
-            closer = distance > INSIDE_MARGIN
+            closer = distance > _INSIDE_MARGIN
             inside = closer if inside is None else inside & closer
     assert inside is not None
     box, point = inside.nonzero(as_tuple=True)

@@ -1,4 +1,4 @@
-"""What the heads of all PicoDet generations share: the points, the decoding, the prediction."""
+"""What the heads of all PicoDet generations share: points, decoding, losses, prediction."""
 
 from __future__ import annotations
 
@@ -8,54 +8,76 @@ from typing import Any, NamedTuple
 import torch
 from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from mmdet.models.task_modules import MlvlPointGenerator
-from mmdet.registry import MODELS
+from mmdet.registry import MODELS, TASK_UTILS
+from mmdet.utils import reduce_mean
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from ...backbones.layers import Config, DepthwiseSeparable
-from ..structures import GroundTruth, Points
+from ..losses import to_full_precision
+from ..structures import Assigner, Assignment, GroundTruth, Points
 
 # Position of a point inside its cell, as a fraction of the stride; the same in all generations
 # (docs/specification/picodet.md#common).
-CELL_OFFSET = 0.5
+_CELL_OFFSET = 0.5
 
 # Targets of the distributions stay this far below reg_max, so that their right bin always exists
 # (docs/specification/picodet.md#losses).
-DFL_MARGIN = 0.1
+_DFL_MARGIN = 0.1
 
 
 class Positives(NamedTuple):
-    """The points of a batch that a box was assigned to.
+    """The M points of a batch that a box was assigned to.
 
     Attributes:
         image: ``(M,)`` the image of each.
         point: ``(M,)`` its index among the points.
-        box: ``(M,)`` the index of its box in the batch's list.
         points: The M points themselves.
+        labels: ``(M,)`` the classes of their boxes.
         targets: ``(M, 4)`` their boxes xyxy in strides of the point.
+        quality: ``(M,)`` the target of the score of the box's class.
     """
 
     image: Tensor
     point: Tensor
-    box: Tensor
     points: Points
+    labels: Tensor
     targets: Tensor
+    quality: Tensor
 
     @classmethod
-    def from_assigned(cls, assigned: Tensor, points: Points, gt: GroundTruth) -> Positives:
-        """Collect the positives of ``(N, P)`` indices into the boxes, of which -1 means none."""
-        image, point = (assigned >= 0).nonzero(as_tuple=True)
-        box = assigned[image, point]
+    def from_assignment(cls, assignment: Assignment, points: Points, gt: GroundTruth) -> Positives:
+        """Collect the positives of an assignment."""
+        image, point = (assignment.gt_index >= 0).nonzero(as_tuple=True)
+        box = assignment.gt_index[image, point]
         own = Points(points.centers[point], points.strides[point], [])
-        return cls(image, point, box, own, gt.boxes[box] / own.strides)
+        return cls(image, point, own, gt.labels[box], gt.boxes[box] / own.strides, assignment.quality[image, point])
+
+
+def normal_init(predictors: str) -> list[dict[str, Any]]:
+    """Return the ``init_cfg`` of a head: normal with a deviation of 0.01, and a prior of 0.01 for every class.
+
+    Args:
+        predictors: Name of the predictors of the classes.
+    """
+    return [
+        dict(
+            type='Normal',
+            layer='Conv2d',
+            std=0.01,
+            override=dict(type='Normal', name=predictors, std=0.01, bias_prob=0.01),
+        ),
+        dict(type='Constant', layer=['_BatchNorm', 'GroupNorm'], val=1, bias=0),
+    ]
 
 
 class PicoDetBaseHead(BaseDenseHead):
     """Base of the PicoDet heads: a depthwise tower per level and boxes as four distributions of distances.
 
     Nothing is shared between the levels, and no scale is learned (docs/specification/picodet.md#common).
-    A generation adds its predictors, its scores and its losses.
+    A generation adds its predictors and says what differs: :meth:`to_scores`, :meth:`class_loss` with its normalizer,
+    :meth:`box_weights`, and where its assigners change, :attr:`current_assigner`.
 
     Args:
         num_classes: Number of classes.
@@ -68,10 +90,10 @@ class PicoDetBaseHead(BaseDenseHead):
         act_cfg: mm config of the activations.
         loss_bbox: Loss on the boxes of the positives, in strides.
         loss_dfl: Distribution focal loss on their distances.
-        train_cfg: Has what the generation assigns boxes with.
+        train_cfg: Has the ``assigner``.
         test_cfg: Has ``nms_pre`` (points kept per level, by their best score), ``score_thr``, ``nms`` and
             ``max_per_img``.
-        init_cfg: mm config of the initialisation.
+        init_cfg: mm config of the initialization.
 
     Attributes:
         clip_border: Whether predicted boxes are clipped to the image before NMS.
@@ -83,27 +105,32 @@ class PicoDetBaseHead(BaseDenseHead):
         self,
         num_classes: int,
         in_channels: int,
-        num_convs: int,
-        kernel_size: int,
-        strides: Sequence[int],
-        reg_max: int,
-        norm_cfg: Config,
-        act_cfg: Config,
-        loss_bbox: Config,
-        loss_dfl: Config,
-        train_cfg: Config | None,
-        test_cfg: ConfigDict | None,
-        init_cfg: dict[str, Any] | list[dict[str, Any]] | None,
+        num_convs: int = 2,
+        kernel_size: int = 5,
+        strides: Sequence[int] = (8, 16, 32, 64),
+        reg_max: int = 7,
+        norm_cfg: Config = dict(type='BN'),
+        act_cfg: Config = dict(type='HSwish'),
+        loss_bbox: Config = dict(type='GIoULoss', loss_weight=2.0, eps=1e-10),
+        loss_dfl: Config = dict(type='DistributionFocalLoss', loss_weight=0.25),
+        train_cfg: Config | None = None,
+        test_cfg: ConfigDict | None = None,
+        init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__(init_cfg)
         self.num_classes = num_classes
+        self.in_channels = in_channels
+        self.kernel_size = kernel_size
+        self.norm_cfg = norm_cfg
+        self.act_cfg = act_cfg
         self.strides = tuple(strides)
         self.reg_max = reg_max
         self.train_cfg = train_cfg
         self.test_cfg = test_cfg
-        self.prior_generator = MlvlPointGenerator(list(self.strides), offset=CELL_OFFSET)
+        self.prior_generator = MlvlPointGenerator(list(self.strides), offset=_CELL_OFFSET)
         self.loss_bbox = MODELS.build(loss_bbox)
         self.loss_dfl = MODELS.build(loss_dfl)
+        self.assigner: Assigner | None = TASK_UTILS.build(train_cfg['assigner']) if train_cfg else None
         self.towers = nn.ModuleList(
             nn.Sequential(
                 *(
@@ -154,9 +181,75 @@ class PicoDetBaseHead(BaseDenseHead):
         """
         return self.scores_and_boxes_by_feat(*self(feats))
 
-    def scores_and_boxes_by_feat(self, *outputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    def scores_and_boxes_by_feat(self, cls_maps: Sequence[Tensor], reg_maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Turn what :meth:`forward` returns into scores and boxes as in :meth:`get_scores_and_boxes`."""
+        points = self.get_points(cls_maps)
+        boxes = self.decode(_flatten_levels(reg_maps), points) * points.strides
+        return self.to_scores(_flatten_levels(cls_maps)), boxes
+
+    def to_scores(self, cls_output: Tensor) -> Tensor:
+        """Turn the class maps of :meth:`forward`, joined to ``(N, P, num_classes)``, into scores within 0 and 1."""
         raise NotImplementedError
+
+    def class_loss(
+        self, cls_output: Tensor, positives: Positives, assignment: Assignment, gt: GroundTruth
+    ) -> dict[str, Tensor]:
+        """Compute the loss on the classes.
+
+        Args:
+            cls_output: The class maps of :meth:`forward`, ``(N, P, num_classes)``.
+            positives: The positive points.
+            assignment: The boxes and qualities of all points.
+            gt: The boxes of the batch.
+        """
+        raise NotImplementedError
+
+    def box_weights(self, cls_output: Tensor, positives: Positives) -> Tensor:
+        """Return the weights ``(M,)`` of the positive points in the losses on boxes."""
+        raise NotImplementedError
+
+    @property
+    def current_assigner(self) -> Assigner:
+        """The assigner of this phase of the training."""
+        assert self.assigner is not None, 'training needs a train_cfg with an assigner'
+        return self.assigner
+
+    def loss_by_feat(  # type: ignore[override]  # one map per level and output
+        self,
+        cls_maps: Sequence[Tensor],
+        reg_maps: Sequence[Tensor],
+        batch_gt_instances: Sequence[InstanceData],
+        batch_img_metas: Sequence[dict[str, Any]],
+        batch_gt_instances_ignore: Sequence[InstanceData] | None = None,
+    ) -> dict[str, Tensor]:
+        """Compute the losses of a batch, once over all images and levels.
+
+        Args:
+            cls_maps: What :meth:`forward` returns of the classes, ``(N, num_classes, H_i, W_i)`` each.
+            reg_maps: The distance logits, ``(N, 4 * (reg_max + 1), H_i, W_i)`` each.
+            batch_gt_instances: For each image ``bboxes`` ``(n, 4)`` xyxy in input pixels and ``labels`` ``(n,)``.
+            batch_img_metas: Not used: points outside a smaller image of a padded batch are negatives like any other.
+            batch_gt_instances_ignore: Not used: the original drops crowd boxes
+                (docs/specification/picodet.md#data-pipeline).
+
+        Returns:
+            The loss on the classes, ``loss_bbox`` and ``loss_dfl``, scalars.
+        """
+        points = self.get_points(cls_maps)
+        gt = GroundTruth.from_instances(batch_gt_instances)
+        cls_output, reg_logits = (to_full_precision(_flatten_levels(maps)) for maps in (cls_maps, reg_maps))
+
+        with torch.no_grad():
+            boxes = self.decode(reg_logits, points) * points.strides
+            assignment = self.current_assigner.assign(points, gt, self.to_scores(cls_output), boxes)
+        positives = Positives.from_assignment(assignment, points, gt)
+        at = positives.image, positives.point
+        weights = self.box_weights(cls_output.detach(), positives)
+        norm = reduce_mean(weights.sum()).clamp(min=1)
+        return dict(
+            **self.class_loss(cls_output, positives, assignment, gt),
+            **self.box_losses(reg_logits[at], self.decode(reg_logits[at], positives.points), positives, weights, norm),
+        )
 
     def box_losses(
         self, reg_logits: Tensor, boxes: Tensor, positives: Positives, weights: Tensor, norm: Tensor
@@ -176,7 +269,7 @@ class PicoDetBaseHead(BaseDenseHead):
         centers = positives.points.centers / positives.points.strides
         targets = positives.targets
         distances = torch.cat((centers - targets[:, :2], targets[:, 2:] - centers), 1)
-        distances = distances.clamp(0, self.reg_max - DFL_MARGIN)
+        distances = distances.clamp(0, self.reg_max - _DFL_MARGIN)
         return dict(
             loss_bbox=self.loss_bbox(boxes, targets, weight=weights, avg_factor=norm),
             loss_dfl=self.loss_dfl(
@@ -213,7 +306,7 @@ class PicoDetBaseHead(BaseDenseHead):
         batch_scores, batch_boxes = self.scores_and_boxes_by_feat(*outputs)
         results = []
         for scores, boxes, img_meta in zip(batch_scores, batch_boxes, batch_img_metas, strict=True):
-            kept = top_points(scores.amax(1), level_sizes, cfg.get('nms_pre', -1))
+            kept = _top_points(scores.amax(1), level_sizes, cfg.get('nms_pre', -1))
             scores, boxes = scores[kept], boxes[kept]
             if self.clip_border:
                 height, width = img_meta['img_shape'][:2]
@@ -226,12 +319,12 @@ class PicoDetBaseHead(BaseDenseHead):
         return results
 
 
-def flatten_levels(maps: Sequence[Tensor]) -> Tensor:
+def _flatten_levels(maps: Sequence[Tensor]) -> Tensor:
     """Join levels ``(N, C, H_i, W_i)`` to ``(N, P, C)``, point after point as in :meth:`PicoDetBaseHead.get_points`."""
     return torch.cat([level.flatten(2) for level in maps], 2).transpose(1, 2)
 
 
-def top_points(scores: Tensor, level_sizes: Sequence[int], count: int) -> Tensor:
+def _top_points(scores: Tensor, level_sizes: Sequence[int], count: int) -> Tensor:
     """Return the indices of the ``count`` best points of each level; all of a smaller level or for a negative count."""
     kept, start = [], 0
     for level in scores.split(list(level_sizes)):

@@ -1,4 +1,4 @@
-"""The four-level necks of PicoDet's released generations: LC-PAN and CSP-PAN."""
+"""The four-level necks of PicoDet: LC-PAN of release 2.4 and CSP-PAN of release 2.3."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ...backbones.layers import Config, ConvNormAct, DepthwiseSeparable
 
 # KaimingUniform over fan_in in the original; its DepthSep blocks draw from the normal with the same deviation
 # (docs/specification/picodet.md#initialization), a difference that batch norm makes small.
-INIT: list[dict[str, Any]] = [
+_INIT: list[dict[str, Any]] = [
     dict(type='Kaiming', layer='Conv2d', mode='fan_in', nonlinearity='relu', distribution='uniform'),
     dict(type='Constant', layer=['_BatchNorm', 'GroupNorm'], val=1, bias=0),
 ]
@@ -52,7 +52,7 @@ class CSPLayer(nn.Module):
         self.final_conv = ConvNormAct(2 * mid, out_channels, 1, norm_cfg=norm_cfg, act_cfg=act_cfg)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Fuse the levels, or run the block on one."""
+        """Compute the output for features ``(N, in_channels, H, W)``."""
         result: Tensor = self.final_conv(torch.cat((self.block(self.main_conv(x)), self.short_conv(x)), 1))
         return result
 
@@ -70,7 +70,7 @@ class FourLevelPAN(BaseModule):
         kernel_size: Side of the depthwise kernels.
         norm_cfg: mm config of the norms.
         act_cfg: mm config of the activations.
-        init_cfg: mm config of the initialisation.
+        init_cfg: mm config of the initialization.
 
     Shapes:
         Three of ``(N, in_channels[i], H_i, W_i)`` to four of ``(N, out_channels, H_i, W_i)``, the last of half the
@@ -87,7 +87,7 @@ class FourLevelPAN(BaseModule):
         kernel_size: int = 5,
         norm_cfg: Config = dict(type='BN'),
         act_cfg: Config = dict(type='HSwish'),
-        init_cfg: dict[str, Any] | list[dict[str, Any]] | None = INIT,
+        init_cfg: dict[str, Any] | list[dict[str, Any]] | None = _INIT,
     ) -> None:
         super().__init__(init_cfg)
         self.out_channels = out_channels
@@ -117,7 +117,7 @@ class FourLevelPAN(BaseModule):
         raise NotImplementedError
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Fuse the levels, or run the block on one."""
+        """Fuse the three levels ``(N, C_i, H_i, W_i)`` to four."""
         if len(inputs) != len(self.laterals):
             raise ValueError(
                 f'{type(self).__name__} has in_channels for {len(self.laterals)} inputs, got {len(inputs)}'
@@ -136,7 +136,7 @@ class FourLevelPAN(BaseModule):
 
 @MODELS.register_module()
 class LCPAN(FourLevelPAN):
-    """The neck of PicoDet's second generation: fusion by two depthwise separable blocks, the backbone's own.
+    """The neck of PicoDet in release 2.4: fusion by two depthwise separable blocks, as in the backbone.
 
     Arguments, shapes and errors as :class:`FourLevelPAN`.
     """
@@ -156,7 +156,7 @@ class LCPAN(FourLevelPAN):
 
 @MODELS.register_module()
 class CSPPAN(FourLevelPAN):
-    """The neck of PicoDet's first released generation: fusion by a cross-stage partial layer.
+    """The neck of PicoDet in release 2.3: fusion by a cross-stage partial layer.
 
     Arguments, shapes and errors as :class:`FourLevelPAN`.
     """

@@ -1,4 +1,4 @@
-"""The path aggregation neck of PicoDet's first public generation."""
+"""The path aggregation neck of PicoDet at the time of the PP-LCNet paper."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ class PAN(BaseModule):
     """Path aggregation by additions alone: 1x1 laterals, then a bilinear way down and a bilinear way up.
 
     Its only parameters are the laterals, which have a bias and neither norm nor activation. Source: PaddleDetection's
-    ``necks/pan.py`` of summer 2021 (docs/specification/picodet.md#paper-era), the neck of the PP-LCNet paper's
-    detection table.
+    ``necks/pan.py`` of summer 2021 (docs/specification/picodet.md#paper-era).
 
     Args:
         in_channels: Channels of the inputs, finest level first.
         out_channels: Channels of every output.
-        init_cfg: mm config of the initialisation.
+        init_cfg: mm config of the initialization.
 
     Shapes:
         A tuple of ``(N, in_channels[i], H_i, W_i)`` to a tuple of ``(N, out_channels, H_i, W_i)``.
@@ -40,6 +39,7 @@ class PAN(BaseModule):
         ),
     ) -> None:
         super().__init__(init_cfg)
+        self.out_channels = out_channels
         self.laterals = nn.ModuleList(nn.Conv2d(channels, out_channels, 1) for channels in in_channels)
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -48,13 +48,13 @@ class PAN(BaseModule):
             raise ValueError(f'PAN has in_channels for {len(self.laterals)} inputs, got {len(inputs)}')
         levels = [lateral(x) for lateral, x in zip(self.laterals, inputs, strict=True)]
         for fine in range(len(levels) - 2, -1, -1):
-            levels[fine] = levels[fine] + resize_like(levels[fine + 1], levels[fine])
+            levels[fine] = levels[fine] + _resize_like(levels[fine + 1], levels[fine])
         for coarse in range(1, len(levels)):
-            levels[coarse] = levels[coarse] + resize_like(levels[coarse - 1], levels[coarse])
+            levels[coarse] = levels[coarse] + _resize_like(levels[coarse - 1], levels[coarse])
         return tuple(levels)
 
 
-def resize_like(x: Tensor, other: Tensor) -> Tensor:
+def _resize_like(x: Tensor, other: Tensor) -> Tensor:
     """Resize bilinearly to another map's size; at a factor of one half this is the mean of 2x2 pixels."""
     result: Tensor = F.interpolate(x, size=other.shape[-2:], mode='bilinear', align_corners=False)
     return result
