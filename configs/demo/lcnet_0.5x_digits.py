@@ -1,4 +1,4 @@
-# Under ten minutes on two CPU cores: the paper's detector, 0.5x, on the embedded digits (tools/make_demo_data.py).
+# Under ten minutes on two CPU cores: PicoDet of the paper's time, 0.5x, on drawn digits (tools/make_demo_data.py).
 _base_ = '../picodet_like/lcnet_0.5x_coco.py'
 
 classes = ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9')
@@ -55,8 +55,7 @@ param_scheduler = [
 ]
 custom_hooks = [
     dict(type='NumClassCheckHook'),
-    dict(type='ChannelsLastHook'),
     dict(type='EMAHook', ema_type='RampedEMA', momentum=0.005, update_buffers=True),
 ]
-default_hooks = dict(logger=dict(interval=20))
+default_hooks = dict(channels_last=dict(type='ChannelsLastHook'), logger=dict(interval=20))
 randomness = dict(seed=0)

@@ -8,8 +8,8 @@ _base_ = [
 
 model = dict(backbone=dict(widen_factor=0.5), head=dict(num_classes=10, in_channels=256, topk=(1,)))
 default_hooks = dict(
+    channels_last=dict(type='ChannelsLastHook'),
     logger=dict(interval=50),
     checkpoint=dict(by_epoch=False, interval=100000, save_last=True, max_keep_ckpts=1, save_best=None),
 )
 log_processor = dict(by_epoch=False)
-custom_hooks = [dict(type='ChannelsLastHook')]

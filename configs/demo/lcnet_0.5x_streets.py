@@ -46,6 +46,7 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, begin=0, end=50, by_epoch=False),
     dict(type='PolyLR', power=0.9, eta_min=0, begin=0, end=max_iters, by_epoch=False),
 ]
-custom_hooks = [dict(type='ChannelsLastHook')]
-default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=250))
+default_hooks = dict(
+    channels_last=dict(type='ChannelsLastHook'), logger=dict(interval=20), checkpoint=dict(interval=250)
+)
 randomness = dict(seed=0)

@@ -231,9 +231,11 @@ def fit_to_config(state: dict[str, Tensor], result: Conversion, src: str | Path,
             f'another shape (first: {example}, {detail})'
         )
     model.load_state_dict(state, strict=False)
-    size = cfg.get('test_size', (224, 224))
+    # Detectors squash every image to one size.
+    squashed = [step.scale for step in cfg.get('test_pipeline', ()) if step.get('keep_ratio') is False]
+    width, height = squashed[0] if squashed else (224, 224)
     with torch.no_grad():
-        outputs = model(torch.zeros(1, 3, *size), mode='tensor')
+        outputs = model(torch.zeros(1, 3, height, width), mode='tensor')
     result.shapes = [tuple(tensor.shape) for tensor in flatten_tensors(outputs)]
 
 

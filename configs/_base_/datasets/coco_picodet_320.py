@@ -2,9 +2,7 @@
 # 27 August version had no multi-scale). Each transform's docstring says how it differs from mmdet's.
 dataset_type = 'CocoDataset'
 data_root = 'data/coco/'
-
-train_sizes = [256, 288, 320, 352, 384]
-test_size = (320, 320)
+input_size = 320
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),
@@ -16,8 +14,8 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    # Squashed without keeping the aspect, OpenCV's cubic kernel (the reader's interp 2).
-    dict(type='Resize', scale=test_size, keep_ratio=False, interpolation='bicubic'),
+    # Squashed without keeping the aspect ratio, with OpenCV's cubic kernel (the reader's interp 2).
+    dict(type='Resize', scale=(input_size, input_size), keep_ratio=False, interpolation='bicubic'),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
 ]
@@ -27,7 +25,8 @@ train_dataloader = dict(
     persistent_workers=True,
     drop_last=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
-    collate_fn=dict(type='resize_collate', sizes=train_sizes),
+    # The readers of all sizes draw from these five.
+    collate_fn=dict(type='resize_collate', sizes=[input_size + offset for offset in (-64, -32, 0, 32, 64)]),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
@@ -56,3 +55,6 @@ test_dataloader = val_dataloader
 
 val_evaluator = dict(type='CocoMetric', ann_file=data_root + 'annotations/instances_val2017.json', metric='bbox')
 test_evaluator = val_evaluator
+
+# Overriding it in a config would change nothing, so it is not part of the config.
+del input_size

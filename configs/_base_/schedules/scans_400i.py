@@ -15,3 +15,4 @@ param_scheduler = [
     dict(type='CosineAnnealingLR', eta_min=0, begin=40, end=max_iters, T_max=max_iters - 40, by_epoch=False),
 ]
 randomness = dict(seed=0)
+custom_hooks = []

@@ -40,4 +40,4 @@ train_dataloader = dict(
         ],
     )
 )
-custom_hooks = [dict(type='ChannelsLastHook'), dict(type='UnreadableImagesHook')]
+custom_hooks = [dict(type='UnreadableImagesHook')]
