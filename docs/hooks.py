@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[1]
 LINK = re.compile(r'(\]\()([^)\s#:]+)((?:#[^)\s]*)?\))')
 # mkdocstrings leaves the roles of reStructuredText in docstrings as they are; a tilde hides the path before the name.
 ROLE = re.compile(r':(?:attr|class|data|exc|func|meth|mod):<code>(?:~[\w.]+\.)?([\w.]+)</code>')
+CITATION = re.compile(r'(?<![\w/])docs/([\w/]+\.md)(#[\w-]+)?')
 
 
 def outside_pages() -> Iterator[Path]:
@@ -34,6 +36,9 @@ def on_page_markdown(markdown: str, *, page: Any, config: MkDocsConfig, files: F
 
     A page in ``docs/`` has lost the first folder of its path, so a link from or to one has to be computed again.
     """
+    if page.file.src_uri.startswith('configs/'):
+        # Their tables need the width.
+        page.meta['hide'] = ['toc']
     source = Path(page.file.abs_src_path).relative_to(ROOT).as_posix()
 
     def relink(match: re.Match[str]) -> str:
@@ -45,5 +50,14 @@ def on_page_markdown(markdown: str, *, page: Any, config: MkDocsConfig, files: F
 
 
 def on_page_content(html: str, *, page: Any, config: MkDocsConfig, files: Files) -> str:
-    """Show what a role of reStructuredText names as code."""
-    return ROLE.sub(r'<code>\1</code>', html)
+    """Make the docstrings in the API reference readable: roles become code, and citations of pages become links."""
+    if not page.file.src_uri.startswith('api/'):
+        return html
+
+    def link(match: re.Match[str]) -> str:
+        cited = files.get_file_from_path(match[1])
+        if cited is None:
+            raise PluginError(f'{page.file.src_uri} cites {match[0]}, which does not exist')
+        return f'<a href="{cited.url_relative_to(page.file)}{match[2] or ""}">{match[0]}</a>'
+
+    return CITATION.sub(link, ROLE.sub(r'<code>\1</code>', html))
