@@ -51,7 +51,7 @@ BLOCK = (
 )
 TRAINING = (
     ('Image and annotation', 'COCO, Pascal VOC, Cityscapes, ImageNet, lists'),
-    ('Data set', 'reads the file; bad files stop the run with one line'),
+    ('Data set', 'files and classes are checked before the run'),
     ('Transforms', 'crop, flip, distort colors; in loader processes'),
     ('Batch', 'detectors: one random size for all its images'),
     ('Data preprocessor', 'color order, normalization, padding'),
