@@ -34,7 +34,7 @@ class ProbabilityVarifocalLoss(nn.Module):
         Args:
             scores: Probabilities, any shape.
             targets: Within 0 and 1, of the same shape.
-            avg_factor: The normaliser.
+            avg_factor: The normalizer.
         """
         # PyTorch refuses the cross-entropy of probabilities under autocast, and in half precision it would be wrong.
         with torch.autocast(scores.device.type, enabled=False):

@@ -1,4 +1,4 @@
-"""What heads and assigners exchange: points, ground truth, predictions in; an assignment out."""
+"""The data that heads and assigners exchange, and the protocol of assigners."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class GroundTruth(NamedTuple):
 
 
 class Assignment(NamedTuple):
-    """Which box each point of each image learns.
+    """The boxes that the points of a batch were assigned to.
 
     Attributes:
         gt_index: ``(N, P)`` indices into the boxes of the batch, -1 for the background.
@@ -62,7 +62,13 @@ class Assignment(NamedTuple):
 
     @classmethod
     def with_overlaps(cls, gt_index: Tensor, gt: GroundTruth, boxes: Tensor) -> Assignment:
-        """Take the IoU of the predicted boxes ``(N, P, 4)`` with those that their points learn as the quality."""
+        """Return an assignment whose quality is the IoU of the predicted boxes with the assigned ones.
+
+        Args:
+            gt_index: ``(N, P)`` indices into the T boxes, -1 for the background.
+            gt: The boxes of the batch.
+            boxes: Predicted ``(N, P, 4)`` xyxy in input pixels.
+        """
         image, point = (gt_index >= 0).nonzero(as_tuple=True)
         quality = boxes.new_zeros(gt_index.shape)
         quality[image, point] = bbox_overlaps(boxes[image, point], gt.boxes[gt_index[image, point]], is_aligned=True)
@@ -70,7 +76,7 @@ class Assignment(NamedTuple):
 
 
 class Assigner(Protocol):
-    """What every assigner of this package does."""
+    """The protocol of all assigners: one call for the whole batch."""
 
     def assign(self, points: Points, gt: GroundTruth, scores: Tensor, boxes: Tensor) -> Assignment:
         """Assign a box or the background to each point of each image.
@@ -80,4 +86,7 @@ class Assigner(Protocol):
             gt: The T boxes of the batch.
             scores: Predicted ``(N, P, num_classes)`` within 0 and 1.
             boxes: Predicted ``(N, P, 4)`` xyxy in input pixels.
+
+        Returns:
+            The box and the quality of each point.
         """

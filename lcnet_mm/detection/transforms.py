@@ -14,23 +14,23 @@ from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import HorizontalBoxes, autocast_box_type
 from mmengine.registry import FUNCTIONS
 
-LUMA = np.array([0.299, 0.587, 0.114])
+_LUMA = np.array([0.299, 0.587, 0.114])
 # PaddleDetection's own RGB to YIQ and back; the two are not exactly inverse, which is part of the recipe.
-RGB_TO_YIQ = np.array([LUMA, [0.596, -0.274, -0.321], [0.211, -0.523, 0.311]])
-YIQ_TO_RGB = np.array([[1.0, 0.956, 0.621], [1.0, -0.272, -0.647], [1.0, -1.107, 1.705]])
+_RGB_TO_YIQ = np.array([_LUMA, [0.596, -0.274, -0.321], [0.211, -0.523, 0.311]])
+_YIQ_TO_RGB = np.array([[1.0, 0.956, 0.621], [1.0, -0.272, -0.647], [1.0, -1.107, 1.705]])
 
-INTERPOLATIONS = (cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_AREA, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
+_INTERPOLATIONS = (cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_AREA, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
 
 
 @TRANSFORMS.register_module()
 class PaddleDistort(BaseTransform):
-    """Colour distortion in random order: brightness, contrast, saturation and hue, each with probability ``prob``.
+    """Color distortion in random order: brightness, contrast, saturation and hue, each with probability ``prob``.
 
-    It does what the original did, not what its names say (docs/specification/picodet.md#distortion):
-    brightness adds U(0.5, 1.5) gray levels,
-    contrast multiplies all channels by U(0.5, 1.5), saturation blends with the luma by U(0.5, 1.5), hue rotates by
-    U(-18, 18) times pi, which is any hue. Nothing is clipped. All four are affine maps of a pixel's colour, so they are
-    multiplied into one matrix that is applied once.
+    The operations are those of the original, which their names describe badly
+    (docs/specification/picodet.md#distortion): brightness adds U(0.5, 1.5) gray levels, contrast multiplies all
+    channels by U(0.5, 1.5), saturation blends with the luma by U(0.5, 1.5), and hue rotates by U(-18, 18) times pi,
+    which is any hue. Nothing is clipped. All four are affine maps of a pixel's color, so they are multiplied into one
+    matrix that is applied once.
 
     Required keys: ``img`` (BGR, as mmcv loads it). Modified keys: ``img`` (float32).
 
@@ -57,19 +57,19 @@ class PaddleDistort(BaseTransform):
                 step[:3, :3] *= np.random.uniform(0.5, 1.5)
             elif operation == 2:
                 factor = np.random.uniform(0.5, 1.5)
-                step[:3, :3] = factor * np.eye(3) + (1 - factor) * LUMA
+                step[:3, :3] = factor * np.eye(3) + (1 - factor) * _LUMA
             else:
                 angle = np.random.uniform(-18, 18) * np.pi
                 cos, sin = np.cos(angle), np.sin(angle)
                 rotation = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
-                step[:3, :3] = YIQ_TO_RGB @ rotation @ RGB_TO_YIQ
+                step[:3, :3] = _YIQ_TO_RGB @ rotation @ _RGB_TO_YIQ
             matrix = step @ matrix
         return matrix[:3]
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Transform the results of the steps before."""
         matrix = self.draw_matrix()
-        # The matrix is for RGB, the image is BGR: both its rows and its colour columns are reversed.
+        # The matrix is for RGB, the image is BGR: both its rows and its color columns are reversed.
         bgr_matrix = matrix[::-1][:, [2, 1, 0, 3]]
         results['img'] = cv2.transform(results['img'].astype(np.float32), bgr_matrix)
         return results
@@ -80,11 +80,11 @@ class PaddleDistort(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PaddleRandomCrop(BaseTransform):
-    """Random crop that keeps at least one box centre and overlaps enough with at least one box.
+    """Random crop that keeps at least one box center and overlaps enough with at least one box.
 
     The thresholds, and not cropping at all, are tried in random order; the first that finds a crop within
     ``max_tries`` wins. mmdet's ``MinIoURandomCrop`` wants *every* box over the threshold and draws both sides on their
-    own; here one box is enough, and the sides come from a scale and an aspect ratio. Boxes whose centre lies outside
+    own; here one box is enough, and the sides come from a scale and an aspect ratio. Boxes whose center lies outside
     are dropped, the others clipped. Source: ``RandomCrop`` of PaddleDetection
     (docs/specification/picodet.md#data-pipeline).
 
@@ -118,15 +118,15 @@ class PaddleRandomCrop(BaseTransform):
             threshold = options[choice]
             if threshold is None:
                 return None
-            crop = self.search_crop(height, width, boxes, threshold)
+            crop = self._search_crop(height, width, boxes, threshold)
             if crop is not None:
                 return crop
         return None
 
-    def search_crop(
+    def _search_crop(
         self, height: int, width: int, boxes: np.ndarray, threshold: float
     ) -> tuple[int, int, int, int] | None:
-        """Try ``max_tries`` crops; all are drawn and judged at once, the first good one is returned."""
+        """Draw ``max_tries`` crops at once and return the first that fulfills the conditions, or None."""
         scale = np.random.uniform(*self.scale_range, self.max_tries)
         low = np.maximum(self.aspect_range[0], scale**2)
         high = np.minimum(self.aspect_range[1], scale**-2)
@@ -140,7 +140,7 @@ class PaddleRandomCrop(BaseTransform):
         intersection = overlap.clip(0).prod(-1)
         areas = (boxes[:, 2:] - boxes[:, :2]).prod(-1)
         iou = intersection / np.maximum(areas + (widths * heights)[:, None] - intersection, 1e-9)
-        good = (iou.max(1) >= threshold) & centers_inside(boxes, crops).any(1)
+        good = (iou.max(1) >= threshold) & _centers_inside(boxes, crops).any(1)
         return tuple(crops[good.argmax()].tolist()) if good.any() else None
 
     @autocast_box_type()
@@ -148,7 +148,7 @@ class PaddleRandomCrop(BaseTransform):
         """Transform the results of the steps before."""
         boxes: HorizontalBoxes = results['gt_bboxes']
         height, width = results['img'].shape[:2]
-        # The original drops crowd boxes before: they have no say in the choice of a crop.
+        # The original drops crowd boxes before this step, so they must not influence the crop.
         crowd = np.asarray(results.get('gt_ignore_flags', np.zeros(len(boxes))), dtype=bool)
         judged = boxes.numpy()[~crowd]
         crop = self.draw_crop(height, width, judged) if len(judged) else None
@@ -157,7 +157,7 @@ class PaddleRandomCrop(BaseTransform):
         left, top, right, bottom = crop
         results['img'] = results['img'][top:bottom, left:right]
         results['img_shape'] = results['img'].shape[:2]
-        kept = centers_inside(boxes.numpy(), np.array([crop]))[0]
+        kept = _centers_inside(boxes.numpy(), np.array([crop]))[0]
         boxes = boxes[kept]
         boxes.translate_((-left, -top))
         boxes.clip_(results['img_shape'])
@@ -174,8 +174,8 @@ class PaddleRandomCrop(BaseTransform):
         )
 
 
-def centers_inside(boxes: np.ndarray, crops: np.ndarray) -> np.ndarray:
-    """Whether the centres of boxes ``(n, 4)`` lie strictly inside crops ``(m, 4)``: ``(m, n)``."""
+def _centers_inside(boxes: np.ndarray, crops: np.ndarray) -> np.ndarray:
+    """Return whether the centers of boxes ``(n, 4)`` lie strictly inside crops ``(m, 4)``: ``(m, n)``."""
     centers = (boxes[:, :2] + boxes[:, 2:]) / 2
     result: np.ndarray = ((centers > crops[:, None, :2]) & (centers < crops[:, None, 2:])).all(-1)
     return result
@@ -199,7 +199,7 @@ def resize_collate(batch: Sequence[dict[str, Any]], sizes: Sequence[int]) -> dic
         ``img_shape`` and ``scale_factor`` adapted.
     """
     size = int(np.random.choice(sizes))
-    interpolation = int(np.random.choice(INTERPOLATIONS))
+    interpolation = int(np.random.choice(_INTERPOLATIONS))
     images, data_samples = [], []
     for sample in batch:
         image, data_sample = sample['inputs'].permute(1, 2, 0).numpy(), sample['data_samples']

@@ -49,7 +49,7 @@ def assign_one_image(points: Points, boxes: np.ndarray, topk: int = 9, cell_scal
 
 
 def random_boxes(rng: np.random.Generator, count: int, height: int, width: int) -> np.ndarray:
-    # Irrational-looking coordinates: no two points are equally far from a centre, so the reference has no ties.
+    # Irrational-looking coordinates: no two points are equally far from a center, so the reference has no ties.
     centers = rng.uniform([0, 0], [width, height], (count, 2))
     sides = rng.uniform(8, 160, (count, 2))
     boxes = np.concatenate((centers - sides / 2, centers + sides / 2), 1)

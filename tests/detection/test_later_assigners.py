@@ -17,12 +17,12 @@ def make_strict_atss() -> BatchATSSAssigner:
     return BatchATSSAssigner(inclusive=False, unbiased=True, inside_margin=1e-9, conflicts='all')
 
 
-def iou_matrix(a: np.ndarray, b: np.ndarray, generalised: bool = False) -> np.ndarray:
+def iou_matrix(a: np.ndarray, b: np.ndarray, generalized: bool = False) -> np.ndarray:
     lt, rb = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
     inter = (rb - lt).clip(0).prod(-1)
     union = (a[:, 2:] - a[:, :2]).prod(-1)[:, None] + (b[:, 2:] - b[:, :2]).prod(-1)[None] - inter
     iou = inter / np.maximum(union, 1e-9)
-    if not generalised:
+    if not generalized:
         return iou
     hull = (np.maximum(a[:, None, 2:], b[None, :, 2:]) - np.minimum(a[:, None, :2], b[None, :, :2])).prod(-1)
     return iou - (hull - union) / hull
@@ -138,7 +138,7 @@ def test_simota(seed):
             in_square = np.abs(centers[:, None] - box_centers).max(-1) < 2.5 * strides[:, None]
             candidates = np.flatnonzero((in_box | in_square).any(1))
             overlaps = iou_matrix(predictions[image][candidates], gt_boxes)
-            giou = iou_matrix(predictions[image][candidates], gt_boxes, generalised=True)
+            giou = iou_matrix(predictions[image][candidates], gt_boxes, generalized=True)
             cost = np.zeros_like(overlaps)
             for row, point in enumerate(candidates):
                 for column, label in enumerate(gt_labels):

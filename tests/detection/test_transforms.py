@@ -7,7 +7,9 @@ from mmdet.structures.bbox import HorizontalBoxes
 from mmengine.structures import InstanceData
 
 from lcnet_mm.detection import PaddleDistort, PaddleRandomCrop, resize_collate
-from lcnet_mm.detection.transforms import INTERPOLATIONS
+
+# The kernels in the order of the original's list
+INTERPOLATIONS = (cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_AREA, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
 
 
 def distort_step_by_step(image_rgb: np.ndarray, prob: float) -> np.ndarray:
@@ -85,7 +87,7 @@ def test_crop_keeps_the_original_conditions():
         first = int(results['img'][0, 0, 0]) // 3
         top, left = first // 120, first % 120
         window = (left, top, left + width, top + height)
-        # The best box overlaps enough, and exactly the boxes with their centre inside are kept, clipped and shifted.
+        # The best box overlaps enough, and exactly the boxes with their center inside are kept, clipped and shifted.
         assert max(iou(box, window) for box in boxes) >= 0.3
         kept = [
             index

@@ -15,7 +15,7 @@ from .conflicts import resolve_among_all, resolve_among_claims
 class BatchATSSAssigner:
     """Adaptive training sample selection (https://arxiv.org/abs/1912.02424) for all boxes of a batch in one pass.
 
-    For each box the ``topk`` points of every level that are nearest to its centre are candidates. Around each stands a
+    For each box the ``topk`` points of every level that are nearest to its center are candidates. Around each stands a
     square cell; candidates whose cell's IoU with the box reaches the mean plus the standard deviation of all its
     candidates, and which lie inside the box, are positive. A point wanted by several boxes goes to the one with the
     largest cell IoU.
@@ -79,7 +79,7 @@ class BatchATSSAssigner:
         if len(gt.boxes) == 0:
             return assigned.view(num_images, num_points)
 
-        candidates = self.select_candidates(points, gt.boxes)
+        candidates = self._select_candidates(points, gt.boxes)
         boxes = gt.boxes[:, None]
         cells = _make_cells(points, self.cell_scale)
         overlaps = bbox_overlaps(cells[candidates], boxes)[..., 0]
@@ -95,8 +95,8 @@ class BatchATSSAssigner:
             return resolve_among_all(slot, box, cells.repeat(num_images, 1), gt, num_images)
         return resolve_among_claims(slot, box, overlaps[box, rank], len(assigned)).view(num_images, num_points)
 
-    def select_candidates(self, points: Points, boxes: Tensor) -> Tensor:
-        """Return ``(T, K)`` indices of the nearest points of every level to the boxes' centres."""
+    def _select_candidates(self, points: Points, boxes: Tensor) -> Tensor:
+        """Return ``(T, K)`` indices of the nearest points of every level to the boxes' centers."""
         box_centers = (boxes[:, :2] + boxes[:, 2:]) / 2
         selected, start = [], 0
         for size in points.level_sizes:

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..structures import Assignment, GroundTruth, Points
 from .conflicts import resolve_among_claims
 
-# Added to the cost of points outside of a box or of the square around its centre
+# Added to the cost of points outside of a box or of the square around its center
 # (docs/specification/picodet.md#simota).
 _OUTSIDE_COST = 1e8
 
@@ -20,13 +20,13 @@ _OUTSIDE_COST = 1e8
 class BatchSimOTAAssigner:
     """SimOTA (https://arxiv.org/abs/2107.08430) whose cost is a varifocal loss and ``1 - GIoU``.
 
-    Candidates of an image are the points inside any of its boxes or near any of their centres. Each box takes as many
+    Candidates of an image are the points inside any of its boxes or near any of their centers. Each box takes as many
     of them as the sum of its ten largest IoUs says, at least one, those of least cost; a point taken twice stays with
     the box of least cost. mmdet's ``SimOTAAssigner`` has ``-log(IoU)`` and a cross-entropy instead. Source:
     PaddleDetection's ``simota_assigner.py`` (docs/specification/picodet.md#simota).
 
     Args:
-        center_radius: Half the side of the square around a centre, in strides.
+        center_radius: Half the side of the square around a center, in strides.
         candidate_topk: How many IoUs are summed.
         iou_weight: Weight of ``1 - GIoU``.
         cls_weight: Weight of the varifocal loss.
@@ -67,21 +67,21 @@ class BatchSimOTAAssigner:
         # The candidates differ from image to image, and padding them would cost more than the loop.
         for image in gt.image_index.unique().tolist():
             own = (gt.image_index == image).nonzero().squeeze(1)
-            taken = self.assign_image(points, gt.boxes[own], gt.labels[own], scores[image], boxes[image])
+            taken = self._assign_image(points, gt.boxes[own], gt.labels[own], scores[image], boxes[image])
             assigned[image] = torch.where(taken >= 0, own[taken.clamp(min=0)], -1)
         return Assignment.with_overlaps(assigned, gt, boxes)
 
-    def assign_image(
+    def _assign_image(
         self, points: Points, gt_boxes: Tensor, gt_labels: Tensor, scores: Tensor, boxes: Tensor
     ) -> Tensor:
         """Assign the points of one image: ``(P,)`` indices into its boxes."""
-        in_box, in_square = self.find_inside(points, gt_boxes)
+        in_box, in_square = self._find_inside(points, gt_boxes)
         candidates = (in_box | in_square).any(1).nonzero().squeeze(1)
         if len(candidates) == 0:
             return torch.full((len(scores),), -1, dtype=torch.long, device=scores.device)
         overlaps = bbox_overlaps(boxes[candidates], gt_boxes)
         giou = bbox_overlaps(boxes[candidates], gt_boxes, mode='giou', eps=1e-10)
-        cost = self.cls_weight * self.class_cost(scores[candidates], gt_labels, overlaps)
+        cost = self.cls_weight * self._class_cost(scores[candidates], gt_labels, overlaps)
         cost += self.iou_weight * (1 - giou)
         cost += _OUTSIDE_COST * ~(in_box & in_square)[candidates]
 
@@ -97,15 +97,15 @@ class BatchSimOTAAssigner:
         assigned[candidates] = claims
         return assigned
 
-    def find_inside(self, points: Points, gt_boxes: Tensor) -> tuple[Tensor, Tensor]:
-        """Whether points lie inside boxes, and inside the squares around their centres: ``(P, G)`` each."""
+    def _find_inside(self, points: Points, gt_boxes: Tensor) -> tuple[Tensor, Tensor]:
+        """Return whether points lie inside boxes, and inside the squares around their centers: ``(P, G)`` each."""
         centers = points.centers[:, None]
         box_centers = (gt_boxes[:, :2] + gt_boxes[:, 2:]) / 2
         in_box = torch.cat((centers - gt_boxes[:, :2], gt_boxes[:, 2:] - centers), -1).amin(-1) > 0
         distance = (centers - box_centers).abs().amax(-1)
         return in_box, distance < self.center_radius * points.strides
 
-    def class_cost(self, scores: Tensor, gt_labels: Tensor, overlaps: Tensor) -> Tensor:
+    def _class_cost(self, scores: Tensor, gt_labels: Tensor, overlaps: Tensor) -> Tensor:
         """Compute the varifocal loss of K candidates against each of G boxes ``(K, G)``.
 
         All classes but the box's own are negatives whose sum does not depend on the box, so it is computed once.

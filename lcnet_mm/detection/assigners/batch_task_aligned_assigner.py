@@ -60,7 +60,7 @@ class BatchTaskAlignedAssigner:
         box, point = _inside_pairs(points, gt.boxes)
         image = gt.image_index[box]
         metric = scores.new_full((len(gt.boxes), num_points), -1.0)
-        metric[box, point], _ = self.metric(scores, boxes, gt, image, point, box)
+        metric[box, point], _ = self._metric(scores, boxes, gt, image, point, box)
         best, chosen = metric.topk(min(self.topk, num_points), dim=1)
         box, rank = (best >= 0).nonzero(as_tuple=True)
         slot = gt.image_index[box] * num_points + chosen[box, rank]
@@ -68,7 +68,7 @@ class BatchTaskAlignedAssigner:
 
         image, point = (assigned >= 0).nonzero(as_tuple=True)
         box = assigned[image, point]
-        value, overlap = self.metric(scores, boxes, gt, image, point, box)
+        value, overlap = self._metric(scores, boxes, gt, image, point, box)
         zeros = value.new_zeros(len(gt.boxes))
         largest = zeros.scatter_reduce(0, box, value, 'amax')
         largest_overlap = zeros.scatter_reduce(0, box, overlap, 'amax')
@@ -76,7 +76,7 @@ class BatchTaskAlignedAssigner:
         quality[image, point] = value / (largest[box] + self.eps) * largest_overlap[box]
         return Assignment(assigned, quality)
 
-    def metric(
+    def _metric(
         self, scores: Tensor, boxes: Tensor, gt: GroundTruth, image: Tensor, point: Tensor, box: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return metric and IoU of K triples of an image, one of its points and one of its boxes: ``(K,)`` each."""

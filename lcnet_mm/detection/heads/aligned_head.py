@@ -23,7 +23,7 @@ _SCORE_EPS = 1e-9
 _INIT_CFG = normal_init('cls_predictors')
 
 
-class ChannelGate(nn.Module):
+class _ChannelGate(nn.Module):
     """A sigmoid gate per channel from the pooled features, and a 1x1 convolution after it.
 
     Source: ``PicoSE`` of PaddleDetection (docs/specification/picodet.md#towers): no reduction, a true sigmoid.
@@ -48,7 +48,7 @@ class ChannelGate(nn.Module):
         return result
 
 
-class AlignBranch(nn.Sequential):
+class _AlignBranch(nn.Sequential):
     """One logit per point that says how well class and box agree: a dense 5x5 convolution and a 1x1, each with norm.
 
     Source: ``cls_align`` of PaddleDetection's ``PicoHeadV2`` (docs/specification/picodet.md#aligned-head).
@@ -113,10 +113,10 @@ class PicoDetAlignedHead(PicoDetBaseHead):
             **kwargs,
         )
         cfgs = dict(norm_cfg=self.norm_cfg, act_cfg=self.act_cfg)
-        self.gates = nn.ModuleList(ChannelGate(in_channels, **cfgs) for _ in self.strides)
+        self.gates = nn.ModuleList(_ChannelGate(in_channels, **cfgs) for _ in self.strides)
         self.cls_predictors = nn.ModuleList(nn.Conv2d(in_channels, num_classes, 1) for _ in self.strides)
         self.reg_predictors = nn.ModuleList(nn.Conv2d(in_channels, self.reg_channels, 1) for _ in self.strides)
-        self.align = nn.ModuleList(AlignBranch(in_channels, self.kernel_size, **cfgs) for _ in self.strides)
+        self.align = nn.ModuleList(_AlignBranch(in_channels, self.kernel_size, **cfgs) for _ in self.strides)
         self.loss_vfl = MODELS.build(loss_vfl)
         self.epoch = 0
         self.initial_assigner: Assigner | None = TASK_UTILS.build(train_cfg['initial_assigner']) if train_cfg else None
@@ -125,7 +125,7 @@ class PicoDetAlignedHead(PicoDetBaseHead):
         """Initialize as the original: the gates with a tenth of the others' deviation, the align branch as a neck."""
         super().init_weights()
         for module in self.gates.modules():
-            if isinstance(module, ChannelGate):
+            if isinstance(module, _ChannelGate):
                 nn.init.normal_(module.fc.weight, std=0.001)
         for module in self.align.modules():
             if isinstance(module, nn.Conv2d):

@@ -1,4 +1,4 @@
-"""What the heads of all PicoDet generations share: points, decoding, losses, prediction."""
+"""The base of all PicoDet heads: points, decoding, losses and prediction."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ class PicoDetBaseHead(BaseDenseHead):
     """Base of the PicoDet heads: a depthwise tower per level and boxes as four distributions of distances.
 
     Nothing is shared between the levels, and no scale is learned (docs/specification/picodet.md#common).
-    A generation adds its predictors and says what differs: :meth:`to_scores`, :meth:`class_loss` with its normalizer,
-    :meth:`box_weights`, and where its assigners change, :attr:`current_assigner`.
+    A subclass adds the predictors and overrides what differs between the generations: :meth:`to_scores`,
+    :meth:`class_loss` with its normalizer, :meth:`box_weights`, and :attr:`current_assigner` if it has several.
 
     Args:
         num_classes: Number of classes.
@@ -90,7 +90,7 @@ class PicoDetBaseHead(BaseDenseHead):
         act_cfg: mm config of the activations.
         loss_bbox: Loss on the boxes of the positives, in strides.
         loss_dfl: Distribution focal loss on their distances.
-        train_cfg: Has the ``assigner``.
+        train_cfg: Has the ``assigner``, a config of an :class:`~lcnet_mm.detection.structures.Assigner`.
         test_cfg: Has ``nms_pre`` (points kept per level, by their best score), ``score_thr``, ``nms`` and
             ``max_per_img``.
         init_cfg: mm config of the initialization.

@@ -1,4 +1,4 @@
-"""What the heads of the paper's time and of release 2.3 share: one predictor for classes and boxes."""
+"""The base of the heads of the paper's time and of release 2.3: one predictor for classes and boxes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Necks of the PicoDet generations."""
 
-from .lc_pan import CSPPAN, LCPAN
+from .lc_pan import CSPPAN, LCPAN, FourLevelPAN
 from .pan import PAN
 
-__all__ = ['CSPPAN', 'LCPAN', 'PAN']
+__all__ = ['CSPPAN', 'LCPAN', 'PAN', 'FourLevelPAN']

@@ -21,7 +21,7 @@ _INIT: list[dict[str, Any]] = [
 ]
 
 
-class CSPLayer(nn.Module):
+class _CSPLayer(nn.Module):
     """Cross-stage partial layer without a residual: half of the channels pass a bottleneck, half pass by.
 
     Source: PaddleDetection's ``CSPLayer`` as its CSP-PAN uses it, with one depthwise block
@@ -99,20 +99,20 @@ class FourLevelPAN(BaseModule):
         )
         steps = range(len(in_channels) - 1)
         # Both ways are listed in the order in which they run: down from the coarsest, up from the finest level.
-        self.top_down = nn.ModuleList(self.make_fusion() for _ in steps)
-        self.downsamples = nn.ModuleList(self.make_downsample() for _ in steps)
-        self.bottom_up = nn.ModuleList(self.make_fusion() for _ in steps)
-        self.extra_from_lateral = self.make_downsample()
-        self.extra_from_output = self.make_downsample()
+        self.top_down = nn.ModuleList(self._make_fusion() for _ in steps)
+        self.downsamples = nn.ModuleList(self._make_downsample() for _ in steps)
+        self.bottom_up = nn.ModuleList(self._make_fusion() for _ in steps)
+        self.extra_from_lateral = self._make_downsample()
+        self.extra_from_output = self._make_downsample()
 
-    def make_downsample(self) -> DepthwiseSeparable:
+    def _make_downsample(self) -> DepthwiseSeparable:
         """Build a depthwise separable block of stride 2."""
         channels = self.out_channels
         return DepthwiseSeparable(
             channels, channels, self.kernel_size, stride=2, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg
         )
 
-    def make_fusion(self) -> nn.Module:
+    def _make_fusion(self) -> nn.Module:
         """Build what turns two levels, concatenated to ``2 * out_channels``, into one of ``out_channels``."""
         raise NotImplementedError
 
@@ -141,7 +141,7 @@ class LCPAN(FourLevelPAN):
     Arguments, shapes and errors as :class:`FourLevelPAN`.
     """
 
-    def make_fusion(self) -> nn.Module:
+    def _make_fusion(self) -> nn.Module:
         """Build what fuses two levels."""
         channels = self.out_channels
         # Hard swish whatever act_cfg says, as the original.
@@ -161,9 +161,9 @@ class CSPPAN(FourLevelPAN):
     Arguments, shapes and errors as :class:`FourLevelPAN`.
     """
 
-    def make_fusion(self) -> nn.Module:
+    def _make_fusion(self) -> nn.Module:
         """Build what fuses two levels."""
-        return CSPLayer(
+        return _CSPLayer(
             2 * self.out_channels,
             self.out_channels,
             self.kernel_size,
