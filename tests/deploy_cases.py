@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 
 from lcnet_mm.apis import load_config
 from lcnet_mm.deploy.export import Export, deploy
+from lcnet_mm.utils.models import build_model
 
 DETECTORS = {
     'gfl': ('configs/picodet_like/lcnet_0.5x_coco.py', {}),
@@ -73,11 +73,12 @@ RTMDET = dict(
             in_channels=32,
             feat_channels=32,
             stacked_convs=1,
+            exp_on_reg=True,
             anchor_generator=dict(type='MlvlPointGenerator', offset=0, strides=[8, 16, 32]),
             bbox_coder=dict(type='DistancePointBBoxCoder'),
         ),
         test_cfg=dict(
-            nms_pre=300, min_bbox_size=0, score_thr=0.001, nms=dict(type='nms', iou_threshold=0.65), max_per_img=50
+            nms_pre=300, min_bbox_size=0, score_thr=0.001, nms=dict(type='nms', iou_threshold=0.65), max_per_img=300
         ),
     ),
     test_pipeline=[
@@ -102,14 +103,8 @@ def classifier_config(name: str) -> Config:
 
 def save_random(cfg: Config, path: Path) -> Path:
     """Save random weights for a config, with BN statistics and biases that are not trivial."""
-    from mmengine.registry import MODELS
-
-    init_default_scope(cfg.default_scope)
     torch.manual_seed(0)
-    model_cfg = cfg.model.copy()
-    if 'data_preprocessor' in cfg:
-        model_cfg.data_preprocessor = dict(type='mmpretrain.ClsDataPreprocessor', **cfg.data_preprocessor)
-    model = MODELS.build(model_cfg)
+    model = build_model(cfg)
     model.init_weights()
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -135,7 +130,6 @@ def export(deploy_name: str | Path, cfg: Config, folder: Path, size: tuple[int, 
     deploy_cfg = load_config(Path('configs/deploy', deploy_name).with_suffix('.py'))
     if size:
         deploy_cfg.onnx_config.input_shape = list(size)
-    init_default_scope(cfg.default_scope)
     checkpoint = save_random(cfg, folder / 'random.pth')
     image = save_image(folder / 'image.png')
     return deploy(deploy_cfg, cfg, 'test.py', checkpoint, image, folder / 'export')

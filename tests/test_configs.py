@@ -7,8 +7,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import init_default_scope
-from mmengine.registry import DATASETS, FUNCTIONS, HOOKS, PARAM_SCHEDULERS
+from mmengine.registry import DATASETS, FUNCTIONS, HOOKS, PARAM_SCHEDULERS, init_default_scope
 from mmengine.visualization import Visualizer
 
 from lcnet_mm.apis import load_config

@@ -1,5 +1,3 @@
-# Scores and boxes without NMS.
-_base_ = ['./_base_/onnxruntime.py', './_base_/detection.py']
+_base_ = ['./_base_/detection-raw.py', './_base_/onnxruntime.py']
 
-onnx_config = dict(output_names=['scores', 'boxes'], input_shape=(320, 320))  # width, height
-codebase_config = dict(model_type='raw')
+onnx_config = dict(input_shape=(320, 320))  # width, height

@@ -1,5 +1,3 @@
-# NMS inside the graph.
-_base_ = ['./_base_/onnxruntime.py', './_base_/detection.py']
+_base_ = ['./_base_/detection.py', './_base_/onnxruntime.py']
 
-onnx_config = dict(output_names=['dets', 'labels'], input_shape=(320, 320))  # width, height
-codebase_config = dict(model_type='end2end')
+onnx_config = dict(input_shape=(320, 320))  # width, height

@@ -1,5 +1,3 @@
-# Class indices (N, 1, H, W), decided at the head's resolution and enlarged with the nearest neighbour: faster, with
-# coarser outlines. docs/segmentation.md has the measured difference.
-_base_ = './segmentation_onnxruntime_static-512x1024.py'
+_base_ = ['./_base_/segmentation-argmax-first.py', './_base_/onnxruntime.py']
 
-codebase_config = dict(argmax_first=True)
+onnx_config = dict(input_shape=(1024, 512))  # width, height

@@ -1,5 +1,3 @@
-# Class indices (N, 1, H, W).
-_base_ = './_base_/openvino.py'
+_base_ = ['./_base_/segmentation.py', './_base_/openvino.py']
 
 onnx_config = dict(input_shape=(2048, 1024))  # width, height
-codebase_config = dict(type='mmseg', task='Segmentation', with_argmax=True)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.evaluator import DumpResults
-from torch import nn
 
 from ..utils.checkpoint import load_weights
 from ..utils.errors import UserError
@@ -23,7 +21,6 @@ def test(
     out: str | Path | None = None,
     show_dir: str | Path | None = None,
     launcher: str = 'none',
-    build_model: Callable[[], nn.Module] | None = None,
 ) -> dict[str, Any]:
     """Evaluate a checkpoint on the test split.
 
@@ -34,7 +31,6 @@ def test(
         out: Where to write all predictions, ``.pkl``.
         show_dir: Folder, inside ``work_dir/TIMESTAMP``, for images with the predictions.
         launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
-        build_model: Makes a model to evaluate instead of the checkpoint, such as an exported one.
 
     Returns:
         The metrics by name.
@@ -47,21 +43,19 @@ def test(
     cfg.load_from = None
     use_available_device(cfg, launcher)
     if out is not None and Path(out).suffix not in ('.pkl', '.pickle'):
-        raise UserError(f'--out {out} must end with .pkl or .pickle')
+        raise UserError(f'the file of all predictions must end with .pkl or .pickle, got {out}')
     if show_dir is not None:
         hook = cfg.default_hooks.get('visualization')
         if hook is None:
-            raise UserError('--show-dir needs a config with default_hooks.visualization')
+            raise UserError('drawing the predictions needs a config with default_hooks.visualization')
         hook.draw = True
         hook.test_out_dir = str(show_dir)
     runner = build_runner(cfg, ('test',))
-    if build_model is None:
-        load_weights(runner.model, checkpoint)
-    else:
-        runner.model = build_model()
+    load_weights(runner.model, checkpoint)
     if out is not None:
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=str(out)))
-    return runner.test()
+    metrics: dict[str, Any] = runner.test()
+    return metrics
 
 
 # The name is the field's; pytest must not collect it where it is imported.

@@ -141,7 +141,7 @@ def pipeline_size(steps: Sequence[ConfigDict]) -> Size | None:
         if kind == 'Resize' and step.get('scale'):
             size = _pair(step['scale'])
         elif kind == 'CenterCrop':
-            size = _pair(step['crop_size'])[::-1]
+            size = _pair(step['crop_size'])
         elif kind == 'Pad' and step.get('size'):
             size = _pair(step['size'])
     return size
@@ -157,7 +157,7 @@ def fit_pipeline(steps: Sequence[ConfigDict], size: Size) -> list[ConfigDict]:
         steps: From loading to packing.
         size: Width and height.
     """
-    crops = [_pair(step['crop_size'])[::-1] for step in steps if step_kind(step) == 'CenterCrop']
+    crops = [_pair(step['crop_size']) for step in steps if step_kind(step) == 'CenterCrop']
     factors = (size[0] / crops[-1][0], size[1] / crops[-1][1]) if crops else (1.0, 1.0)
     fitted = []
     for step in map(deepcopy, steps):
@@ -169,7 +169,7 @@ def fit_pipeline(steps: Sequence[ConfigDict], size: Size) -> list[ConfigDict]:
                 round(side * factor) for side, factor in zip(_pair(step['scale']), factors, strict=True)
             )
         elif kind == 'CenterCrop':
-            step['crop_size'] = size[::-1]
+            step['crop_size'] = size
         elif kind in ('Resize', 'ResizeEdge'):
             step = _resize(size, step.get('interpolation'), step.get('backend'))
         elif kind == 'Pad' and step.get('size'):

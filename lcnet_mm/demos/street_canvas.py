@@ -146,7 +146,7 @@ class Canvas:
         image *= light.astype(np.float32) * gradient[None, :, None]
         image = (255 * np.clip(image / 255, 0, 1) ** rng.uniform(0.85, 1.2)).astype(np.float32)
         if rng.random() < 0.3:
-            image = cv2.GaussianBlur(image, (3, 3), 0.6)
+            image = cv2.GaussianBlur(image, (3, 3), 0.6).astype(np.float32)
         image += rng.standard_normal(image.shape, np.float32) * np.float32(rng.uniform(1, 5))
         return DrawnImage(np.clip(image, 0, 255).astype(np.uint8), labels)
 

@@ -1,4 +1,4 @@
-"""From a checkpoint to OpenVINO: mmdeploy's OpenVINO backend on today's OpenVINO, and rewriters for our models.
+"""From a checkpoint to OpenVINO: mmdeploy's OpenVINO backend on today's OpenVINO, and rewriters for the models.
 
 Importing this package registers everything; mmdeploy's own ``build_task_processor``, ``torch2onnx``, ``to_backend`` and
 ``build_backend_model`` then work as documented.
@@ -13,7 +13,7 @@ for _package in ('mmdeploy', 'onnx', 'openvino'):
 # Before anything imports OpenVINO or NNCF.
 disable_telemetry()
 
-from . import rewriters  # noqa: E402
+from . import rewriters, tasks  # noqa: E402
 from .backend import OpenVINOManager, OpenVINOWrapper  # noqa: E402
 
-__all__ = ['OpenVINOManager', 'OpenVINOWrapper', 'rewriters']
+__all__ = ['OpenVINOManager', 'OpenVINOWrapper', 'rewriters', 'tasks']

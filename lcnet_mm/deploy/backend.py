@@ -32,12 +32,14 @@ from ..utils.openvino import COMPILE_OPTIONS, openvino_core
 # mmdeploy's timer knows a name once, and the wrapper that is replaced has taken it.
 TimeCounter.names.pop(Backend.OPENVINO.value, None)
 
+# Shapes of the inputs by name, sorted.
+_Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 # Compiled models are kept for so many input shapes.
 MAX_SHAPES = 8
 
 
 def compile_options(deploy_cfg: Any) -> dict[str, Any]:
-    """OpenVINO's compile options: those of ``backend_config.compile_options`` over the defaults (f32, latency)."""
+    """Return OpenVINO's compile options: ``backend_config.compile_options`` over the defaults."""
     given = get_backend_config(deploy_cfg).get('compile_options', {}) if deploy_cfg is not None else {}
     return {**COMPILE_OPTIONS, **given}
 
@@ -106,7 +108,7 @@ class OpenVINOManager(BaseBackendManager):
 
 @BACKEND_WRAPPER.register_module(Backend.OPENVINO.value, force=True)
 class OpenVINOWrapper(BaseWrapper):
-    """Run an OpenVINO model on the CPU; a new input shape is compiled once.
+    """Run an OpenVINO model on the CPU; each input shape is compiled once.
 
     Args:
         ir_model_file: The ``.xml`` file.
@@ -120,7 +122,7 @@ class OpenVINOWrapper(BaseWrapper):
         self.core = openvino_core()
         self.model = self.core.read_model(ir_model_file)
         self.options = COMPILE_OPTIONS if options is None else options
-        self.requests: OrderedDict[tuple, openvino.InferRequest] = OrderedDict()
+        self.requests: OrderedDict[_Shapes, openvino.InferRequest] = OrderedDict()
         super().__init__(list(output_names or [output.any_name for output in self.model.outputs]))
 
     def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -149,7 +151,7 @@ class OpenVINOWrapper(BaseWrapper):
         self.execute(request, arrays)
         return {name: torch.from_numpy(request.get_tensor(name).data.copy()) for name in self.output_names}
 
-    @TimeCounter.count_time(Backend.OPENVINO.value)
+    @TimeCounter.count_time(Backend.OPENVINO.value)  # type: ignore[untyped-decorator]  # mmdeploy's has no types
     def execute(self, request: openvino.InferRequest, arrays: dict[str, Any]) -> None:
         """Run the inference; only this is timed."""
         request.infer(arrays, share_inputs=True)

@@ -52,7 +52,7 @@ def describe_preprocessing(spec: ModelSpec) -> dict[str, Any]:
             steps.append(dict(type='resize_edge', size=step['scale'], edge=edge, **_describe_kernel(step)))
         elif kind == 'CenterCrop':
             size = step['crop_size']
-            steps.append(dict(type='center_crop', size=[size, size] if isinstance(size, int) else list(size)[::-1]))
+            steps.append(dict(type='center_crop', size=[size, size] if isinstance(size, int) else list(size)))
         elif kind == 'Pad' and spec.is_static:
             # A static resize does not keep the aspect ratio, so nothing is left to pad.
             continue

@@ -213,8 +213,8 @@ def _find_problem(
         )
     if not parity.is_proven(comparisons):
         return (
-            'nothing was detected, neither in the image nor in random inputs, so that nothing is proven; give an image '
-            'with objects, or lower model.test_cfg.score_thr'
+            'nothing was detected that could be compared, neither in the image nor in random inputs, so nothing is '
+            'proven; give an image with objects, or lower model.test_cfg.score_thr'
         )
     if lost:
         return 'the export loses accuracy: ' + ', '.join(f'{name} by {drop:.4g}' for name, drop in lost.items())

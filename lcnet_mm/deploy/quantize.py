@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nncf
 import numpy as np
@@ -54,20 +55,20 @@ STEPS = (
 
 
 def is_layer(op: openvino.Node) -> bool:
-    """Whether an op is a convolution or a fully connected layer.
+    """Return whether an op is a convolution or a fully connected layer.
 
-    A product with a constant vector is none: the heads turn distributions into distances with one.
+    A product with a constant vector is neither: the heads use one to turn distributions into distances.
     """
     if op.get_type_name() == 'MatMul':
         weight = op.input_value(1).get_node()
-        return weight.get_type_name() == 'Constant' and sum(side > 1 for side in weight.get_output_shape(0)) > 1
+        return bool(weight.get_type_name() == 'Constant' and sum(side > 1 for side in weight.get_output_shape(0)) > 1)
     return op.get_type_name() in CONVOLUTIONS
 
 
 def float_layers(model: openvino.Model, step: Step) -> list[str]:
-    """Names of the ops that stay in float32.
+    """Return the names of the ops that stay in float32.
 
-    Behind the last layers there is arithmetic of coordinates, selection, softmax and argmax, which NNCF would quantize
+    After the last layers comes arithmetic of coordinates, selection, softmax and argmax, which NNCF would quantize
     where it can; it stays in float32 in every step.
     """
     ops = model.get_ordered_ops()
@@ -112,7 +113,7 @@ def quantize(model: openvino.Model, step: Step, arrays: Sequence[np.ndarray]) ->
     if not {op.get_friendly_name() for op in model.get_ops() if is_layer(op)} - set(names):
         return None
     nncf.set_log_level(logging.ERROR)
-    options = dict(
+    options: dict[str, Any] = dict(
         # Activations after h-swish are not symmetric.
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(arrays),
@@ -121,7 +122,7 @@ def quantize(model: openvino.Model, step: Step, arrays: Sequence[np.ndarray]) ->
     )
     # NNCF makes Cores of its own; what they do to the stack for signals ends with the thread. See openvino_core.
     with ThreadPoolExecutor(1) as executor:
-        return executor.submit(nncf.quantize, model, nncf.Dataset(list(arrays)), **options).result()
+        return executor.submit(lambda: nncf.quantize(model, nncf.Dataset(list(arrays)), **options)).result()
 
 
 def save(model: openvino.Model, target: Path) -> Path:

@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import mmdeploy.codebase.mmdet.deploy.object_detection_model as detection_models
 import mmdeploy.codebase.mmdet.models
@@ -18,6 +18,7 @@ import mmdeploy.core.rewriters.function_rewriter as function_rewriter
 import torch
 from mmcv.ops import batched_nms
 from mmdeploy.codebase.mmdet.deploy import get_post_processing_params
+from mmdeploy.codebase.mmdet.models.dense_heads.rtmdet_head import rtmdet_head__predict_by_feat
 from mmdeploy.core import FUNCTION_REWRITER
 from mmdeploy.mmcv.ops import multiclass_nms
 from mmdeploy.utils import get_codebase_config, is_dynamic_shape
@@ -32,48 +33,55 @@ from ..detection.structures import Points
 # torch made its list of functions wrapped for fx a dict, from which mmdeploy pops the last one. It falls back to a list
 # of its own where torch has none; the export through the tracer needs neither.
 if not isinstance(function_rewriter._wrapped_fns_to_patch, list):
-    function_rewriter._wrapped_fns_to_patch = []
+    function_rewriter._wrapped_fns_to_patch = []  # type: ignore[assignment]  # mmdeploy is written for a list
 
 # mmdeploy keeps its registry of backend detectors under a private name of the module.
-BACKEND_DETECTORS = vars(detection_models)['__BACKEND_MODEL']
+_BACKEND_DETECTORS = vars(detection_models)['__BACKEND_MODEL']
+
+_Function = TypeVar('_Function', bound=Callable[..., Any])
+
+
+def _rewrites(name: str, backend: str = 'default') -> Callable[[_Function], _Function]:
+    """Register a function that takes the place of another one while a model is exported for a backend."""
+    return cast('Callable[[_Function], _Function]', FUNCTION_REWRITER.register_rewriter(name, backend=backend))
 
 
 def is_raw(deploy_cfg: Any) -> bool:
-    """Whether the deploy config asks for scores and boxes without NMS."""
-    return get_codebase_config(deploy_cfg).get('model_type') == 'raw'
+    """Return whether the deploy config asks for scores and boxes without NMS."""
+    return bool(get_codebase_config(deploy_cfg).get('model_type') == 'raw')
 
 
 def clips_boxes(head: Any) -> bool:
-    """Whether a head, or its class, clips boxes to the image before NMS; mmdet's own do."""
-    return getattr(head, 'clip_border', True)
+    """Return whether a head, or its class, clips boxes to the image before NMS; mmdet's own do."""
+    return bool(getattr(head, 'clip_border', True))
 
 
-@FUNCTION_REWRITER.register_rewriter('lcnet_mm.detection.heads.base.PicoDetBaseHead.get_points')
+@_rewrites('lcnet_mm.detection.heads.base.PicoDetBaseHead.get_points')
 def picodet_head__get_points(self: PicoDetBaseHead, maps: Sequence[Tensor]) -> Points:
     """Return the points of a static input as constants, not as a subgraph of shapes."""
-    ctx = FUNCTION_REWRITER.get_context()
-    points = ctx.origin_func(self, maps)
+    ctx: Any = FUNCTION_REWRITER.get_context()
+    points: Points = ctx.origin_func(self, maps)
     if is_dynamic_shape(ctx.cfg):
         return points
     return Points(points.centers.data, points.strides.data, points.level_sizes)
 
 
-@FUNCTION_REWRITER.register_rewriter('lcnet_mm.detection.heads.base.PicoDetBaseHead.predict_by_feat')
+@_rewrites('lcnet_mm.detection.heads.base.PicoDetBaseHead.predict_by_feat')
 def picodet_head__predict_by_feat(
     self: PicoDetBaseHead,
     *outputs: Sequence[Tensor],
-    batch_img_metas: list[dict] | None = None,
+    batch_img_metas: list[dict[str, Any]] | None = None,
     cfg: Any = None,
     rescale: bool = False,
     with_nms: bool = True,
 ) -> tuple[Tensor, Tensor]:
-    """Prediction of a batch in tensors.
+    """Predict a batch in tensors.
 
     Returns:
         ``dets`` ``(N, K, 5)`` and ``labels`` ``(N, K)``; without NMS boxes ``(N, P, 4)`` and scores
         ``(N, P, classes)``, as mmdeploy's own rewriters do.
     """
-    ctx = FUNCTION_REWRITER.get_context()
+    ctx: Any = FUNCTION_REWRITER.get_context()
     scores, boxes = self.scores_and_boxes_by_feat(*outputs)
     if not with_nms:
         return boxes, scores
@@ -83,12 +91,48 @@ def picodet_head__predict_by_feat(
         scores, boxes = keep_best_points(scores, boxes, sizes, cfg.get('nms_pre', -1))
     if self.clip_border:
         assert batch_img_metas is not None
-        height, width = batch_img_metas[0]['img_shape'][:2]
-        limits = torch.stack([torch.as_tensor(side, dtype=boxes.dtype) for side in (width, height, width, height)])
-        boxes = torch.minimum(boxes.clamp(min=0), limits)
-    params = get_post_processing_params(ctx.cfg)
+        boxes = _clip(boxes, batch_img_metas[0]['img_shape'])
+    return _select(boxes, scores, cfg, ctx.cfg)
+
+
+# For each backend: among rewriters for all of them mmdeploy takes the one that was registered first, its own.
+@_rewrites('mmdet.models.dense_heads.rtmdet_head.RTMDetHead.predict_by_feat', backend='openvino')
+@_rewrites('mmdet.models.dense_heads.rtmdet_head.RTMDetHead.predict_by_feat', backend='onnxruntime')
+def rtmdet_head__predict_clipped(
+    self: Any,
+    cls_scores: list[Tensor],
+    bbox_preds: list[Tensor],
+    batch_img_metas: list[dict[str, Any]] | None = None,
+    cfg: Any = None,
+    rescale: bool = False,
+    with_nms: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """Predict as RTMDet does in PyTorch: mmdeploy does not clip its boxes to the image before NMS.
+
+    Returns:
+        As :func:`picodet_head__predict_by_feat`.
+    """
+    ctx: Any = FUNCTION_REWRITER.get_context()
+    boxes, scores = rtmdet_head__predict_by_feat(self, cls_scores, bbox_preds, with_nms=False)
+    if not with_nms:
+        return boxes, scores
+    assert batch_img_metas is not None
+    boxes = _clip(boxes, batch_img_metas[0]['img_shape'])
+    return _select(boxes, scores, self.test_cfg if cfg is None else cfg, ctx.cfg)
+
+
+def _clip(boxes: Tensor, shape: Sequence[Any]) -> Tensor:
+    """Clip boxes ``(N, P, 4)`` to an image of height and width ``shape``."""
+    height, width = shape[:2]
+    limits = torch.stack([torch.as_tensor(side, dtype=boxes.dtype) for side in (width, height, width, height)])
+    return torch.minimum(boxes.clamp(min=0), limits)
+
+
+def _select(boxes: Tensor, scores: Tensor, cfg: Any, deploy_cfg: Any) -> tuple[Tensor, Tensor]:
+    """Run NMS by class with the thresholds of ``test_cfg``, or where it is silent those of the deploy config."""
+    params = get_post_processing_params(deploy_cfg)
     keep = cfg.get('max_per_img', params.keep_top_k)
-    return multiclass_nms(
+    dets, labels = multiclass_nms(
         boxes,
         scores,
         # No class can have more than all classes together.
@@ -99,6 +143,7 @@ def picodet_head__predict_by_feat(
         pre_top_k=params.get('pre_top_k', -1),
         keep_top_k=keep,
     )
+    return dets, labels
 
 
 def keep_best_points(scores: Tensor, boxes: Tensor, level_sizes: Sequence[int], count: int) -> tuple[Tensor, Tensor]:
@@ -118,10 +163,10 @@ def keep_best_points(scores: Tensor, boxes: Tensor, level_sizes: Sequence[int], 
     return torch.cat(kept_scores, 1), torch.cat(kept_boxes, 1)
 
 
-@FUNCTION_REWRITER.register_rewriter('mmdet.models.dense_heads.base_dense_head.BaseDenseHead.predict')
+@_rewrites('mmdet.models.dense_heads.base_dense_head.BaseDenseHead.predict')
 def base_dense_head__predict(self: Any, x: tuple[Tensor, ...], batch_data_samples: Any, rescale: bool = False) -> Any:
-    """Prediction of any dense head, in the raw form without selection and NMS."""
-    ctx = FUNCTION_REWRITER.get_context()
+    """Predict with any dense head, in the raw form without selection and NMS."""
+    ctx: Any = FUNCTION_REWRITER.get_context()
     raw = is_raw(ctx.cfg)
     cfg = self.test_cfg
     options: dict[str, Any] = {}
@@ -142,23 +187,24 @@ def base_dense_head__predict(self: Any, x: tuple[Tensor, ...], batch_data_sample
 
 
 def argmax_first(deploy_cfg: Any) -> bool:
-    """Whether the deploy config asks for a segmentor that decides the classes before it resizes."""
+    """Return whether the deploy config asks for a segmentor that decides the classes before it resizes."""
     settings = get_codebase_config(deploy_cfg)
-    return settings.get('argmax_first', False) and settings.get('with_argmax', True)
+    return bool(settings.get('argmax_first', False) and settings.get('with_argmax', True))
 
 
 def classes_at_input_size(model: Any, inputs: Tensor) -> Tensor:
-    """Class indices ``(N, 1, H, W)`` of images ``(N, C, H, W)``, decided at the head's resolution.
+    """Return class indices ``(N, 1, H, W)`` of images ``(N, C, H, W)``, decided at the head's resolution.
 
     One map of indices is enlarged, with the nearest neighbour, instead of as many maps as there are classes.
     """
     classes = first_argmax(model.decode_head.forward(model.extract_feat(inputs)))
     # ONNX cannot resize integers.
-    return functional.interpolate(classes.to(inputs.dtype), size=inputs.shape[2:], mode='nearest').to(torch.long)
+    enlarged: Tensor = functional.interpolate(classes.to(inputs.dtype), size=inputs.shape[2:], mode='nearest')
+    return enlarged.to(torch.long)
 
 
 def first_argmax(logits: Tensor) -> Tensor:
-    """``logits.argmax(1, keepdim=True)`` of ``(N, classes, H, W)`` from ops that run fast on CPUs.
+    """Return ``logits.argmax(1, keepdim=True)`` of ``(N, classes, H, W)`` from ops that run fast on CPUs.
 
     OpenVINO turns an argmax into a search for the top k, which took a third of a light segmentor's time. Comparing with
     the maximum gives the same index, the first one where several are equal.
@@ -166,38 +212,43 @@ def first_argmax(logits: Tensor) -> Tensor:
     count = logits.shape[1]
     descending = torch.arange(count, 0, -1, dtype=logits.dtype).reshape(1, count, 1, 1)
     is_best = (logits >= logits.amax(1, keepdim=True)).to(logits.dtype)
-    return (count - (is_best * descending).amax(1, keepdim=True)).to(torch.long)
+    index: Tensor = count - (is_best * descending).amax(1, keepdim=True)
+    return index.to(torch.long)
 
 
-# For each backend: among rewriters for all of them mmdeploy takes the one that was registered first, its own.
-@FUNCTION_REWRITER.register_rewriter('mmseg.models.segmentors.BaseSegmentor.forward', backend='openvino')
-@FUNCTION_REWRITER.register_rewriter('mmseg.models.segmentors.BaseSegmentor.forward', backend='onnxruntime')
+# For each backend, as above.
+@_rewrites('mmseg.models.segmentors.BaseSegmentor.forward', backend='openvino')
+@_rewrites('mmseg.models.segmentors.BaseSegmentor.forward', backend='onnxruntime')
 def base_segmentor__forward(self: Any, inputs: Tensor, data_samples: Any = None, **kwargs: Any) -> Tensor:
-    """Prediction with one resize of the logits to the input, or with one of the classes; see :func:`argmax_first`."""
-    deploy_cfg = FUNCTION_REWRITER.get_context().cfg
+    """Predict with one resize of the logits to the input, or with one of the classes; see :func:`argmax_first`."""
+    ctx: Any = FUNCTION_REWRITER.get_context()
+    deploy_cfg = ctx.cfg
     if argmax_first(deploy_cfg):
         return classes_at_input_size(self, inputs)
     shape = inputs.shape[2:] if is_dynamic_shape(deploy_cfg) else [int(side) for side in inputs.shape[2:]]
-    logits = self.predict(inputs, [SegDataSample(metainfo=dict(img_shape=shape))])
+    logits: Tensor = self.predict(inputs, [SegDataSample(metainfo=dict(img_shape=shape))])
     if self.out_channels == 1:
-        return (logits.sigmoid() > self.decode_head.threshold).to(torch.long)
+        above: Tensor = logits.sigmoid() > self.decode_head.threshold
+        return above.to(torch.long)
     return first_argmax(logits) if get_codebase_config(deploy_cfg).get('with_argmax', True) else logits
 
 
-@FUNCTION_REWRITER.register_rewriter('mmdet.models.layers.se_layer.ChannelAttention.forward')
+@_rewrites('mmdet.models.layers.se_layer.ChannelAttention.forward')
 def channel_attention__forward(self: Any, x: Tensor) -> Tensor:
-    """RTMDet's attention without its autocast block, which today's tracer cannot turn into ONNX."""
-    return x * self.act(self.fc(self.global_avgpool(x)))
+    """Compute RTMDet's attention without its autocast block, which today's tracer cannot turn into ONNX."""
+    attended: Tensor = x * self.act(self.fc(self.global_avgpool(x)))
+    return attended
 
 
-@FUNCTION_REWRITER.register_rewriter('torch._C._jit_pass_onnx_autograd_function_process', backend='openvino')
-@FUNCTION_REWRITER.register_rewriter('torch._C._jit_pass_onnx_autograd_function_process', backend='onnxruntime')
+@_rewrites('torch._C._jit_pass_onnx_autograd_function_process', backend='openvino')
+@_rewrites('torch._C._jit_pass_onnx_autograd_function_process', backend='onnxruntime')
 def autograd_function_process__enable(graph: Any) -> Any:
-    """Mmdeploy leaves this pass out, without which today's torch cannot convert mmdeploy's own marks (as in RTMDet)."""
-    return FUNCTION_REWRITER.get_context().origin_func(graph)
+    """Run the pass that mmdeploy leaves out; without it today's torch cannot convert mmdeploy's marks, as in RTMDet."""
+    ctx: Any = FUNCTION_REWRITER.get_context()
+    return ctx.origin_func(graph)
 
 
-@FUNCTION_REWRITER.register_rewriter('mmdeploy.mmcv.ops.nms.ONNXNMSop.forward')
+@_rewrites('mmdeploy.mmcv.ops.nms.ONNXNMSop.forward')
 def onnx_nms__forward(
     ctx: Any,
     boxes: Tensor,
@@ -206,7 +257,7 @@ def onnx_nms__forward(
     iou_threshold: float,
     score_threshold: float,
 ) -> Tensor:
-    """As many indices as NMS may select, without selecting: today's tracer looks inside, where mmcv's NMS confuses it.
+    """Return as many indices as NMS may select, without selecting: mmcv's NMS confuses today's tracer.
 
     The exported node is NonMaxSuppression all the same, and the values of a trace are not used.
     """
@@ -215,17 +266,18 @@ def onnx_nms__forward(
     return torch.zeros(count, 3, dtype=torch.long, device=boxes.device)
 
 
-@BACKEND_DETECTORS.register_module('raw')
+@_BACKEND_DETECTORS.register_module('raw')
 class RawDetector(detection_models.End2EndModel):
     """mmdeploy's backend model for the raw form: the NMS of the model's ``test_cfg`` follows the graph."""
 
-    def predict(self, imgs: Tensor) -> list[Tensor]:
+    def predict(self, imgs: Tensor) -> list[Tensor]:  # type: ignore[override]  # mmdeploy's says arrays and takes tensors
         """Return ``dets`` ``(N, K, 5)`` and ``labels`` ``(N, K)`` of images ``(N, C, H, W)``, padded with scores 0."""
+        model_cfg: Any = self.model_cfg
         scores, boxes = self.wrapper.output_to_list(self.wrapper({self.input_name: imgs}))
-        if clips_boxes(MODELS.get(self.model_cfg.model.bbox_head.type)):
+        if clips_boxes(MODELS.get(model_cfg.model.bbox_head.type)):
             height, width = imgs.shape[-2:]
             boxes = torch.minimum(boxes.clamp(min=0), boxes.new_tensor([width, height, width, height]))
-        test_cfg = self.model_cfg.model.test_cfg
+        test_cfg = model_cfg.model.test_cfg
         results = [self.suppress(*image, test_cfg) for image in zip(scores, boxes, strict=True)]
         count = max(1, *(len(labels) for _, labels in results))
         dets = imgs.new_zeros(len(results), count, 5)

@@ -1,15 +1,18 @@
-"""A whole run of the benchmark: build, time, profile, report."""
+"""A whole run of the benchmark: build the networks, time them, profile them, and report."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
+from ..runtime.models import load_model
 from ..utils.errors import UserError, as_user_error
 from ..utils.files import write_atomically, write_json
 from ..utils.images import read_image
@@ -17,18 +20,16 @@ from ..utils.machine import describe_machine, format_machine, physical_cores
 from ..utils.timing import time_in_turn
 from . import report as reporting
 from .layers import FINAL_STAGE, Layer, Roofline, measure_roofline, profile_layers, stage_shares
-from .networks import Network, load_networks
+from .networks import Network, SegmentorNetwork, load_networks
 from .stages import suppression, time_stages
 from .suites import ACCURACY, PAPER_MS, build_suite
-from .timing import MAX_CONTROL_DIFFERENCE, control_difference, time_networks
+from .timing import MAX_CONTROL_DIFFERENCE, compile_openvino, control_difference, time_networks
 
-# The paper's ratios compare each PP-LCNet with this rival.
-PAPER_RIVALS = {
-    'lcnet_0.5x': 'mobilenetv3_large_0.5x',
-    'lcnet_1x': 'mobilenetv3_large_0.75x',
-}
-PAPER_DETECTION_RIVALS = {'lcnet_0.5x': 'mobilenetv3_large_0.35x', 'lcnet_1x': 'mobilenetv3_large_0.75x'}
-STRIDES = (8, 16, 32, 64)
+# The network that the paper compares each PP-LCNet with, in its segmentors and in its detectors.
+_PAPER_RIVALS = {'lcnet_0.5x': 'mobilenetv3_large_0.5x', 'lcnet_1x': 'mobilenetv3_large_0.75x'}
+_PAPER_DETECTION_RIVALS = {'lcnet_0.5x': 'mobilenetv3_large_0.35x', 'lcnet_1x': 'mobilenetv3_large_0.75x'}
+# Strides of PicoDet's levels; the other detectors of the suite have the first three.
+_STRIDES = (8, 16, 32, 64)
 
 
 @dataclass
@@ -37,13 +38,14 @@ class Settings:
 
     Attributes:
         backend: One of :data:`~lcnet_mm.latency.timing.BACKENDS`.
-        precision: OpenVINO's arithmetic.
+        precision: One of :data:`~lcnet_mm.latency.timing.PRECISIONS`; anything but 'f32' needs OpenVINO.
         threads: Numbers of threads; 1 and all physical cores by default.
-        rounds: Calls of each network that count.
-        warmup: Calls of each before.
-        layers: Whether to profile every layer.
-        roofline: Whether to measure the machine's limits.
-        image: An image, to time the stages of exports on.
+        rounds: Number of rounds that are recorded.
+        warmup: Number of rounds before them that are not.
+        layers: Whether to profile every layer, which needs OpenVINO.
+        roofline: Whether to measure the machine's limits and compare the networks with them, which needs OpenVINO and
+            'f32'.
+        image: An image on which to time the stages of exports, which needs OpenVINO and 'f32'.
     """
 
     backend: str = 'openvino'
@@ -61,16 +63,16 @@ class Report:
     """What a run measured.
 
     Attributes:
-        machine: As :func:`~lcnet_mm.latency.machine.describe_machine` returns it.
+        machine: As :func:`~lcnet_mm.utils.machine.describe_machine` returns it.
         settings: How it was measured.
         suite: Name of the suite, or None.
-        rows: One for each network, control and number of threads.
-        paper_rows: Our ratios beside the paper's.
-        shares: Share of each stage, by segmentor, on the first number of threads.
-        stages: Milliseconds of each stage, by export and threads.
-        layers: Profile by network, on the first number of threads.
-        rooflines: Limits by number of threads.
-        control: The largest difference of the A-A control.
+        rows: One row for each network, the control included, and each number of threads.
+        paper_rows: The measured ratios and the paper's.
+        shares: For each segmentor the share of each stage in its time, on the first number of threads.
+        stages: For each export and number of threads the milliseconds of each stage.
+        layers: For each network the profile of its layers, on the first number of threads.
+        rooflines: The limits of the machine for each number of threads.
+        control: The largest difference between the first network and the control, as a fraction.
     """
 
     machine: dict[str, Any]
@@ -85,12 +87,18 @@ class Report:
     control: float = 0.0
 
     @property
+    def first_threads(self) -> int:
+        """The first number of threads, on which layers are profiled."""
+        count: int = self.rows[0]['threads']
+        return count
+
+    @property
     def reliable(self) -> bool:
         """Whether the control holds."""
         return self.control <= MAX_CONTROL_DIFFERENCE
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
-        """All tables but the layers', by title."""
+        """Return all tables by title, except those of the layers."""
         tables = {'Latency, ms': self.rows}
         if self.paper_rows:
             tables['Ratios beside the paper'] = self.paper_rows
@@ -117,11 +125,12 @@ class Report:
         for title, rows in self.tables().items():
             lines += ['', title, reporting.format_text(rows)]
         for name, layers in self.layers.items():
-            lines += ['', f'Layers of {name}', reporting.format_text(reporting.layer_rows(layers))]
+            title, rows = f'Layers of {name}, {self.first_threads} thread(s)', reporting.layer_rows(layers)
+            lines += ['', title, reporting.format_text(rows)]
         return '\n'.join(lines)
 
     def format_markdown(self) -> str:
-        """Return the report as a page."""
+        """Return the report in Markdown."""
         parts = [
             '# Latency\n',
             f'{format_machine(self.machine)}; {self.settings.backend}, {self.settings.precision}, batch 1, '
@@ -131,7 +140,8 @@ class Report:
         for title, rows in self.tables().items():
             parts += [f'## {title}\n', reporting.format_markdown(rows)]
         for name, layers in self.layers.items():
-            parts += [f'## Layers of {name}\n', reporting.format_markdown(reporting.layer_rows(layers))]
+            title, rows = f'## Layers of {name}, {self.first_threads} thread(s)\n', reporting.layer_rows(layers)
+            parts += [title, reporting.format_markdown(rows)]
         return '\n'.join(parts)
 
     def to_dict(self) -> dict[str, Any]:
@@ -153,7 +163,7 @@ class Report:
         )
 
     def save_json(self, file: Path) -> None:
-        """Write all figures to a file."""
+        """Write all figures to a JSON file."""
         with as_user_error(f'{file} cannot be written', OSError):
             file.parent.mkdir(parents=True, exist_ok=True)
             write_json(file, self.to_dict())
@@ -167,7 +177,7 @@ class Report:
             write_atomically(folder / 'latency.md', self.format_markdown())
             title = f'{self.machine["cpu"]}, {self.settings.backend} {self.settings.precision}'
             reporting.plot_bars(self.rows, title, folder / 'latency.png')
-            first = self.rows[0]['threads']
+            first = self.first_threads
             alone = [row for row in self.rows if row['threads'] == first]
             accuracy = ACCURACY.get(self.suite or '')
             if accuracy:
@@ -193,24 +203,28 @@ def run_benchmark(
     """Build the networks, time them on each number of threads, and profile them.
 
     Args:
-        paths: Configs, files and folders.
-        suite: Name of a suite to build too, or None.
-        size: Height and width for the paths, or None.
+        paths: Configs, files and folders; see :func:`~lcnet_mm.latency.networks.load_networks`.
+        suite: Name of a suite whose networks are added, or None.
+        size: Height and width of the input of the networks in ``paths``; None takes their own.
         settings: How to measure.
-        folder: For temporary files.
+        folder: A folder for temporary files.
 
     Raises:
-        UserError: something cannot be built or read, or the backend does not fit.
+        UserError: something cannot be built or read, or a setting would have no effect.
     """
+    _check_settings(paths, size, settings)
+    image = _read_image(settings.image) if settings.image else None
     networks = load_networks(paths, folder, (size[0], size[1]) if size else None)
-    if suite:
-        networks += build_suite(suite, folder, partial(tqdm, desc='build', unit='network'))
+    entries = build_suite(suite, folder, partial(tqdm, desc='build', unit='network')) if suite else []
+    networks += entries
+    if not networks:
+        raise UserError('there is nothing to time: name a model or a suite')
     names = [network.name for network in networks]
     if len(set(names)) < len(names):
         raise UserError(
-            f'{max(names, key=names.count)} is named more than once; the control repeats the first by itself'
+            f'{max(names, key=names.count)} is named more than once; the control repeats the first network already'
         )
-    threads = list(settings.threads or sorted({1, physical_cores()}))
+    threads = _thread_counts(networks[0], settings)
     report = Report(describe_machine(), settings, suite)
     with tqdm(total=len(threads) * (settings.warmup + settings.rounds), desc='time', unit='round') as bar:
         for count in threads:
@@ -226,23 +240,81 @@ def run_benchmark(
             report.control = max(report.control, control_difference(results))
             report.rows += reporting.latency_rows(networks, results, count)
     if suite == 'detectors':
-        add_suppression(report.rows, networks, settings.rounds)
+        _add_suppression(report.rows, entries, settings)
     report.paper_rows = compare_with_paper(report.rows, suite)
     if settings.backend == 'openvino':
-        profile(report, networks, settings, threads)
-    for path in paths if settings.image else ():
-        if Path(path).is_dir():
-            report.stages += stage_rows(path, settings, threads)
+        _profile(report, networks, settings, threads)
+    if image is not None:
+        for path in filter(os.path.isdir, paths):
+            report.stages += _stage_rows(path, image, settings, threads)
     return report
 
 
-def profile(report: Report, networks: Sequence[Network], settings: Settings, threads: Sequence[int]) -> None:
-    """Add the profile of the layers, the shares of the stages and the limits of the machine, as far as asked for."""
-    segmentors = [network for network in networks if type(network.module).__name__ == 'SegmentorNetwork']
+def _check_settings(paths: Sequence[str], size: Sequence[int] | None, settings: Settings) -> None:
+    """Check that every setting has an effect.
+
+    Raises:
+        UserError: one has none.
+    """
+    for wanted, what in (
+        (settings.layers, 'the profile of the layers'),
+        (settings.roofline, 'the roofline'),
+        (settings.image is not None, 'the timing of stages on an image'),
+        (settings.precision != 'f32', f'precision {settings.precision}'),
+    ):
+        if wanted and settings.backend != 'openvino':
+            raise UserError(f'{what} needs the backend openvino, got {settings.backend}')
+    if settings.roofline and settings.precision != 'f32':
+        raise UserError(f'the roofline is that of float32 arithmetic: it needs precision f32, got {settings.precision}')
+    if settings.image is not None and settings.precision != 'f32':
+        raise UserError(f'the stages of exports are timed in precision f32 only, got {settings.precision}')
+    if settings.image is not None and not any(map(os.path.isdir, paths)):
+        raise UserError('an image is of use for exports only: name the folder of an export, or leave the image out')
+    if size is not None and not paths:
+        raise UserError('an input size has no effect on a suite, whose networks have their own')
+
+
+def _read_image(file: Path) -> np.ndarray:
+    """Read the image on which stages are timed.
+
+    Raises:
+        UserError: it does not exist or cannot be decoded.
+    """
+    if not file.is_file():
+        raise UserError(f'image {file} does not exist')
+    with as_user_error(f'image {file}', ValueError):
+        return read_image(file)
+
+
+def _thread_counts(network: Network, settings: Settings) -> list[int]:
+    """Return the numbers of threads to measure on, all different.
+
+    OpenVINO says nothing where it uses fewer threads than it is told, as on a machine with fewer cores: a network is
+    compiled to see how many it uses.
+
+    Raises:
+        UserError: OpenVINO would use another number of threads than the settings name.
+    """
+    asked = list(dict.fromkeys(settings.threads or (1, physical_cores())))
+    if settings.backend != 'openvino':
+        return asked
+    used = [
+        int(compile_openvino(network, count, settings.precision).get_property('INFERENCE_NUM_THREADS'))
+        for count in asked
+    ]
+    for wanted, count in zip(asked, used, strict=True):
+        if settings.threads and wanted != count:
+            raise UserError(f'OpenVINO uses {count} threads on this machine where {wanted} are asked for; ask for less')
+    return list(dict.fromkeys(used))
+
+
+def _profile(report: Report, networks: Sequence[Network], settings: Settings, threads: Sequence[int]) -> None:
+    """Add the profile of the layers and the limits of the machine, if asked for, and the stages of segmentors."""
+    segmentors = [network for network in networks if isinstance(network.module, SegmentorNetwork)]
     wanted = networks if settings.layers or settings.roofline else segmentors
     layers = {network.name: profile_layers(network, threads[0], precision=settings.precision) for network in wanted}
     report.shares = {network.name: stage_shares(layers[network.name]) for network in segmentors}
-    # Rivals without mmseg's head have no such stages.
+    # Segmentors with other heads than those of this package have no such stages.
     report.shares = {
         name: shares for name, shares in report.shares.items() if shares['decoder'] and shares[FINAL_STAGE]
     }
@@ -262,21 +334,26 @@ def profile(report: Report, networks: Sequence[Network], settings: Settings, thr
                 row['% of attainable'] = 100 * sum(map(roofline.seconds, profiled)) / (1e-3 * row['median'])
 
 
-def add_suppression(rows: list[dict[str, Any]], networks: Sequence[Network], rounds: int) -> None:
-    """Add the milliseconds of NMS on realistic scores, for as many points as each detector has."""
+def _add_suppression(rows: list[dict[str, Any]], networks: Sequence[Network], settings: Settings) -> None:
+    """Add the milliseconds of NMS on realistic scores for the number of points of each detector."""
     calls = {}
     for network in networks:
         height, width = network.input_shape[2:]
-        strides = STRIDES if network.name.startswith('PicoDet') else STRIDES[:3]
+        strides = _STRIDES if network.name.startswith('PicoDet') else _STRIDES[:3]
         calls[network.name] = suppression(sum(-(-height // s) * -(-width // s) for s in strides))
-    for name, latency in time_in_turn(calls, rounds).items():
+    for name, latency in time_in_turn(calls, settings.rounds, settings.warmup).items():
         for row in rows:
             if row['name'] == name:
                 row['NMS ms'] = 1e3 * latency.median
 
 
 def compare_with_paper(rows: Sequence[dict[str, Any]], suite: str | None) -> list[dict[str, Any]]:
-    """Our ratios of PP-LCNet to its rival, or to the suite's default, beside the paper's."""
+    """Return the ratio of each network's time to that of the one it is compared with, beside the paper's ratio.
+
+    Args:
+        rows: The report's rows.
+        suite: Name of the suite that they belong to.
+    """
     compared = []
     for row in rows:
         if PAPER_MS not in row:
@@ -286,7 +363,7 @@ def compare_with_paper(rows: Sequence[dict[str, Any]], suite: str | None) -> lis
         elif suite == 'paper-classification':
             rival_name = 'MobileNetV3-large-0.35x'
         else:
-            rivals = PAPER_DETECTION_RIVALS if suite == 'paper-detection' else PAPER_RIVALS
+            rivals = _PAPER_DETECTION_RIVALS if suite == 'paper-detection' else _PAPER_RIVALS
             backbone, _, size = row['name'].partition(' ')
             rival_name = f'{rivals.get(backbone)} {size}'.strip()
         rival = next((r for r in rows if r['name'] == rival_name and r['threads'] == row['threads']), None)
@@ -304,25 +381,12 @@ def compare_with_paper(rows: Sequence[dict[str, Any]], suite: str | None) -> lis
     return compared
 
 
-def stage_rows(path: str, settings: Settings, threads: Sequence[int]) -> list[dict[str, Any]]:
-    """Milliseconds of the stages of an export."""
-    from ..runtime.models import load_model
-
-    assert settings.image is not None
-    if not settings.image.is_file():
-        raise UserError(f'image {settings.image} does not exist')
-    with as_user_error(f'image {settings.image}', ValueError):
-        image = read_image(settings.image)
+def _stage_rows(path: str, image: np.ndarray, settings: Settings, threads: Sequence[int]) -> list[dict[str, Any]]:
+    """Return the milliseconds of the stages of an export, one row for each number of threads."""
     rows = []
     for count in threads:
         stages = time_stages(load_model(path, count), image, settings.rounds, settings.warmup)
-        whole = stages['whole'].median
-        rows.append(
-            dict(
-                name=path,
-                threads=count,
-                **{name: 1e3 * latency.median for name, latency in stages.items()},
-                **{'post-processing %': 100 * stages['post-processing'].median / whole},
-            )
-        )
+        milliseconds = {name: 1e3 * latency.median for name, latency in stages.items()}
+        share = 100 * milliseconds['post-processing'] / milliseconds['whole']
+        rows.append(dict(name=path, threads=count, **milliseconds, **{'post-processing %': share}))
     return rows

@@ -1,4 +1,4 @@
-"""What a busy process beside it does to a training step."""
+"""How much a busy process on the same machine slows down a training step."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Any
 from .training import TrainingBench, TrainingProfile
 
 # Variables that decide how OpenMP's threads wait for each other.
-WAITING = ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT', 'KMP_BLOCKTIME')
-# A stopped process has left its core after less than a time slice.
-SETTLE_SECONDS = 0.05
+_WAITING = ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT', 'KMP_BLOCKTIME')
+# A stopped process leaves its core within one time slice.
+_SETTLE_SECONDS = 0.05
 
 
 class BusyProcess:
-    """A process that computes on one core until the context is left; it starts paused."""
+    """Context with a process that keeps one core busy; it is paused at first and killed at the end."""
 
     def __enter__(self) -> BusyProcess:
         self._process = subprocess.Popen([sys.executable, '-c', 'while True: pass'])
@@ -31,24 +31,24 @@ class BusyProcess:
         self._process.wait()
 
     def pause(self) -> None:
-        """Leave the core to others."""
+        """Stop the process, so that its core is free."""
         self._process.send_signal(signal.SIGSTOP)
-        time.sleep(SETTLE_SECONDS)
+        time.sleep(_SETTLE_SECONDS)
 
     def resume(self) -> None:
-        """Compute again."""
+        """Let the process compute again."""
         self._process.send_signal(signal.SIGCONT)
-        time.sleep(SETTLE_SECONDS)
+        time.sleep(_SETTLE_SECONDS)
 
 
 @dataclass(frozen=True)
 class BusyProfile:
-    """Training steps on a quiet machine, in turn with steps beside a busy process.
+    """Training steps on a quiet machine, in turn with steps while a busy process runs.
 
     Attributes:
         quiet: Steps without the busy process.
-        busy: Steps beside it.
-        waiting: The variables that decide how OpenMP's threads wait, as the process found them.
+        busy: Steps while it runs.
+        waiting: Those of the variables that decide how OpenMP's threads wait that are set.
     """
 
     quiet: TrainingProfile
@@ -57,7 +57,7 @@ class BusyProfile:
 
     @property
     def ratio(self) -> float:
-        """Median busy step in quiet steps."""
+        """Median time of a busy step divided by that of a quiet one."""
         return self.busy.step / self.quiet.step
 
     def to_dict(self) -> dict[str, Any]:
@@ -65,24 +65,24 @@ class BusyProfile:
         return dict(quiet=self.quiet.to_dict(), busy=self.busy.to_dict(), ratio=self.ratio, waiting=self.waiting)
 
     def format_table(self) -> str:
-        """Format the medians as text."""
+        """Return the medians as text."""
         waiting = ', '.join(f'{name}={value}' for name, value in self.waiting.items()) or "the OpenMP library's default"
         return '\n'.join(
             (
                 f'waiting of threads    {waiting}',
                 f'quiet step            {1e3 * self.quiet.step:8.1f} ms',
-                f'beside a busy process {1e3 * self.busy.step:8.1f} ms  {self.ratio:.1f} x the quiet step',
+                f'with a busy process   {1e3 * self.busy.step:8.1f} ms  {self.ratio:.1f} x the quiet step',
             )
         )
 
 
 def profile_busy(bench: TrainingBench, steps: int, warmup: int = 3) -> BusyProfile:
-    """Train step by step, every other step beside a process that keeps one core busy.
+    """Train step by step, every other step while a process keeps one core busy.
 
     Args:
-        bench: The detector that trains.
-        steps: Steps of each kind that count.
-        warmup: Quiet steps before, which do not count.
+        bench: The detector to train.
+        steps: Number of steps of each kind that are recorded.
+        warmup: Number of quiet steps before them that are not.
     """
     profiles = TrainingProfile(bench.profile.batch_size), TrainingProfile(bench.profile.batch_size)
     for _ in range(warmup):
@@ -93,4 +93,4 @@ def profile_busy(bench: TrainingBench, steps: int, warmup: int = 3) -> BusyProfi
                 switch()
                 bench.profile = profile
                 bench.step(record=True)
-    return BusyProfile(*profiles, {name: os.environ[name] for name in WAITING if name in os.environ})
+    return BusyProfile(*profiles, {name: os.environ[name] for name in _WAITING if name in os.environ})

@@ -1,4 +1,4 @@
-"""Parameters, multiply-adds and the FLOPs of the papers, counted layer by layer in one forward pass."""
+"""Parameters, multiply-adds and FLOPs as the papers count them, layer by layer in one forward pass."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Row:
 
     Attributes:
         name: Path of the part inside the model; 'total' for the whole.
-        params: Trainable and frozen parameters, without BN statistics.
-        macs: Multiply-adds of convolutions and linear layers, one per weight and output position.
-        bn_elements: Outputs of batch norms.
+        params: Number of parameters, trainable or frozen, without the statistics of batch norms.
+        macs: Multiply-adds of convolutions and linear layers, one for each weight and output position.
+        bn_elements: Number of outputs of batch norms.
     """
 
     name: str
@@ -32,12 +32,12 @@ class Row:
 
     @property
     def flops(self) -> int:
-        """FLOPs as PaddleClas and the PP-LCNet paper count them: a multiply-add once, a batch norm output twice."""
+        """FLOPs as PaddleClas and the PP-LCNet paper count them: 1 per multiply-add, 2 per output of a batch norm."""
         return self.macs + 2 * self.bn_elements
 
     @property
     def zoo_flops(self) -> int:
-        """FLOPs as PaddleDetection's zoo counts them: a multiply-add twice, a batch norm output twice."""
+        """FLOPs as PaddleDetection's model zoo counts them: 2 per multiply-add, 2 per output of a batch norm."""
         return 2 * self.macs + 2 * self.bn_elements
 
     def to_dict(self) -> dict[str, Any]:
@@ -59,7 +59,7 @@ class Complexity:
     Attributes:
         input_shape: ``(C, H, W)``.
         total: The whole model.
-        parts: Its parts; a backbone is followed by its stages, whose names are dotted.
+        parts: Its parts. A backbone is followed by its stages, which are named ``backbone.stage0`` and so on.
     """
 
     input_shape: tuple[int, int, int]
@@ -67,7 +67,7 @@ class Complexity:
     parts: list[Row] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the measurement as JSON types."""
+        """Return the counts as JSON types."""
         return dict(
             input_shape=list(self.input_shape),
             total=self.total.to_dict(),
@@ -75,7 +75,7 @@ class Complexity:
         )
 
     def format_table(self) -> str:
-        """Return the measurement as text; counts in millions."""
+        """Return the counts as text, in millions."""
         rows = [*self.parts, self.total]
         names = ['  ' * row.name.count('.') + row.name for row in rows]
         width = max(map(len, names))
@@ -93,10 +93,11 @@ class Complexity:
 
 
 def measure(model: nn.Module, input_shape: tuple[int, int, int]) -> Complexity:
-    """Count the cost of a model at one input size and batch 1.
+    """Count the cost of a model for one input size and batch 1.
 
     Args:
-        model: A backbone or a whole mm model; the modes of its modules are restored.
+        model: A backbone or a whole model of an mm library. It runs once in evaluation mode; afterwards every module is
+            in the mode that it was in before.
         input_shape: ``(C, H, W)``.
     """
     costs: dict[nn.Module, tuple[int, int]] = {}
@@ -107,7 +108,7 @@ def measure(model: nn.Module, input_shape: tuple[int, int, int]) -> Complexity:
             costs[module] = macs, elements + output.numel()
         else:
             assert isinstance(module.weight, Tensor)
-            # weight[0] holds the weights of one output channel, but of one input channel where it is transposed.
+            # weight[0] has the weights of one output channel, or of one input channel in a transposed convolution.
             positions = inputs[0] if isinstance(module, _ConvTransposeNd) else output
             costs[module] = macs + positions.numel() * module.weight[0].numel(), elements
 
@@ -124,7 +125,7 @@ def measure(model: nn.Module, input_shape: tuple[int, int, int]) -> Complexity:
             image = torch.zeros(1, *input_shape, device=device)
             model(image, mode='tensor') if isinstance(model, BaseModel) else model(image)
     finally:
-        # Not train(), which would also put a part into training that its user had put into evaluation.
+        # Not train(): parts may have been in evaluation mode, as frozen stages are.
         for module, training in modes.items():
             module.training = training
         for handle in handles:

@@ -1,4 +1,4 @@
-"""One screen that says what is installed, what the CPU can do, and what is missing."""
+"""A page that says what is installed, what is missing, and what the CPU can do."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from ..utils.machine import describe_machine, installed_version
 
-# What each part of the package needs, and the extra that brings it.
+# The packages that each extra brings.
 PARTS = {
     'backbone': ('torch', 'mmengine', 'mmcv'),
     'detection': ('mmdet',),
@@ -15,30 +15,37 @@ PARTS = {
     'deploy': ('mmdeploy', 'onnx', 'onnxruntime', 'openvino', 'nncf'),
     'runtime': ('opencv-python', 'openvino'),
 }
-# A load above this share of the cores disturbs a measurement.
-MAX_LOAD = 0.2
+# A load above this share of the CPUs disturbs a measurement.
+_MAX_LOAD = 0.2
 
 
 def advise(machine: dict[str, Any]) -> list[str]:
-    """Return what to expect of a measurement or of INT8 on this machine."""
+    """Say what to expect of measurements and of INT8 on a machine.
+
+    Args:
+        machine: As :func:`~lcnet_mm.utils.machine.describe_machine` returns it.
+
+    Returns:
+        One line for each piece of advice.
+    """
     flags, lines = set(machine['flags']), []
     if not flags & {'avx2', 'avx512f'}:
-        lines.append('no AVX2: OpenVINO runs, but far below what this package was tuned for')
+        lines.append('no AVX2: OpenVINO runs, but much slower than on the CPUs that this package is tuned for')
     if flags & {'avx512_vnni', 'avx_vnni', 'amx_int8'}:
-        lines.append('VNNI: INT8 (tools/deploy.py --int8) is faster than float32 here')
+        lines.append('VNNI: INT8 exports are faster than float32 here')
     else:
-        lines.append('no VNNI: INT8 saves memory, but is hardly faster here')
+        lines.append('no VNNI: INT8 exports are smaller, but hardly faster than float32 here')
     if flags & {'avx512_bf16', 'amx_bf16'}:
-        lines.append('bfloat16 arithmetic: --precision bf16 is worth a try')
+        lines.append('bfloat16 arithmetic: precision bf16 is worth a try')
     if machine['logical_cpus'] > machine['physical_cores']:
         lines.append('hyper-threading: use as many threads as physical cores')
-    if machine['load'] > MAX_LOAD * machine['logical_cpus']:
-        lines.append(f'load {machine["load"]}: other programs run; close them before you measure')
+    if machine['load'] > _MAX_LOAD * machine['logical_cpus']:
+        lines.append(f'load {machine["load"]}: other programs are running; close them before you measure')
     return lines
 
 
 def format_report() -> str:
-    """Return the screen."""
+    """Return the page as text."""
     machine = describe_machine()
     lines = [
         f'CPU        {machine["cpu"]}',

@@ -1,4 +1,4 @@
-"""From the bytes of an image to detections: PyTorch, mmdeploy's wrapper and the runtime, in turn."""
+"""From the bytes of an image file to detections, with PyTorch, mmdeploy's backend model and the runtime in turn."""
 
 from __future__ import annotations
 
@@ -18,32 +18,38 @@ from mmengine.config import Config
 from ..deploy.backend import compile_options
 from ..runtime import Detector
 from ..utils.checkpoint import load_weights
+from ..utils.errors import UserError
 
 
-def decode(data: np.ndarray) -> np.ndarray:
-    """Decode a file's bytes to BGR ``(H, W, 3)`` uint8."""
+def _decode(data: np.ndarray) -> np.ndarray:
+    """Decode the bytes of an image file to BGR ``(H, W, 3)`` uint8.
+
+    Raises:
+        UserError: they are not an image.
+    """
     image = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    assert image is not None, 'the bytes are no image'
+    if image is None:
+        raise UserError('the image cannot be decoded')
     return image
 
 
 def build_pipelines(
     cfg: Config, deploy_cfg: Config, checkpoint: str | Path, model_dir: str | Path, threads: int
 ) -> dict[str, Callable[[np.ndarray], Any]]:
-    """Return the ways from a file's bytes to detections, by name; all on ``threads`` threads.
+    """Return functions from the bytes of an image file to detections, by name.
 
     Args:
-        cfg: The detector's config.
+        cfg: The config of a detector.
         deploy_cfg: The deploy config that it was exported with.
         checkpoint: Its checkpoint.
-        model_dir: Its export.
-        threads: For each of the ways.
+        model_dir: The folder of its export.
+        threads: Number of threads of OpenVINO; PyTorch uses those of the process.
     """
     from mmdet.apis import inference_detector, init_detector
     from mmdet.utils import get_test_pipeline_cfg
 
     runtime = Detector(model_dir, threads)
-    # The size that the export was really made with.
+    # The size of the export, which may differ from that of the deploy config.
     shape = runtime.description['input']['size']
     model = init_detector(cfg, None, device='cpu')
     load_weights(model, checkpoint)
@@ -61,30 +67,33 @@ def build_pipelines(
     backend: Any = build_task_processor(cfg, deploy_cfg, 'cpu').build_backend_model([str(file)])
 
     def through_torch(data: np.ndarray) -> Any:
-        return inference_detector(model, decode(data), test_pipeline=pipeline)
+        return inference_detector(model, _decode(data), test_pipeline=pipeline)
 
     def through_mmdeploy(data: np.ndarray) -> Any:
-        sample = pipeline(dict(img=decode(data), img_id=0))
+        sample = pipeline(dict(img=_decode(data), img_id=0))
         with torch.no_grad():
             return backend.test_step(dict(inputs=[sample['inputs']], data_samples=[sample['data_samples']]))
 
     return {
         'mmdet on PyTorch': through_torch,
         "mmdeploy's backend model": through_mmdeploy,
-        'lcnet_mm.runtime': lambda data: runtime(decode(data)),
+        'lcnet_mm.runtime': lambda data: runtime(_decode(data)),
     }
 
 
 def measure(
     pipelines: dict[str, Callable[[np.ndarray], Any]], data: np.ndarray, rounds: int, warmup: int = 10
 ) -> dict[str, float]:
-    """Median seconds of each way, one call of each in every round.
+    """Call each function once in every round.
 
     Args:
-        pipelines: From :func:`build_pipelines`.
-        data: The bytes of an image.
-        rounds: Rounds that count.
-        warmup: Rounds before, which do not.
+        pipelines: The functions, as :func:`build_pipelines` returns them.
+        data: The bytes of an image file.
+        rounds: Number of rounds that are recorded.
+        warmup: Number of rounds before them that are not.
+
+    Returns:
+        The median seconds of each function.
     """
     seconds: dict[str, list[float]] = {name: [] for name in pipelines}
     for index in range(warmup + rounds):

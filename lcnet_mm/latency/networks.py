@@ -1,4 +1,4 @@
-"""What is timed: configs, exported files and modules, all as an ONNX or OpenVINO file at a fixed size."""
+"""What is timed: configs, exported files and modules, each as an ONNX or OpenVINO file with a fixed input size."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from mmdeploy.core import RewriterContext
 from mmengine.config import Config
 from torch import Tensor, nn
 
+from ..data.spec import pipeline_size, test_pipeline
 from ..deploy.export import quiet
 from ..deploy.rewriters import first_argmax
+from ..runtime.models import read_description
 from ..utils.config import load_config
 from ..utils.errors import BUILD_ERRORS, UserError, as_user_error
 from ..utils.models import build_model
 from ..utils.openvino import openvino_core
 
-SUFFIXES = ('.xml', '.onnx')
-# mmdeploy's rewriters take what today's tracer cannot convert out of mmdet's models, such as RTMDet's attention.
-REWRITERS = dict(
+_SUFFIXES = ('.xml', '.onnx')
+# mmdeploy's rewriters replace the parts of mmdet's models that PyTorch cannot export, such as RTMDet's attention.
+_REWRITERS = dict(
     backend_config=dict(type='onnxruntime'),
     codebase_config=dict(type='mmdet', task='ObjectDetection'),
     onnx_config=dict(input_shape=None),
@@ -35,11 +37,11 @@ class Network:
     """A network that can be timed.
 
     Attributes:
-        name: As the tables show it.
-        file: The ``.onnx`` or ``.xml`` file, of batch 1 and static shape.
+        name: The name in the tables.
+        file: The ``.onnx`` or ``.xml`` file.
         input_shape: ``(1, C, H, W)``.
-        module: The PyTorch module, where there is one.
-        facts: What is known about it from elsewhere, such as the paper's milliseconds, by column.
+        module: The PyTorch module, or None for a network that came as a file.
+        facts: Further columns of the tables, such as the paper's milliseconds, by name.
     """
 
     name: str
@@ -50,7 +52,11 @@ class Network:
 
 
 class DetectorNetwork(nn.Module):
-    """A detector from ``(1, 3, H, W)`` to what its head gives: scores and boxes of a PicoDet, raw maps of others."""
+    """A detector from ``(1, C, H, W)`` to the output of its head: scores and boxes of a PicoDet, raw maps of others.
+
+    Args:
+        model: The detector of mmdet.
+    """
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -64,7 +70,11 @@ class DetectorNetwork(nn.Module):
 
 
 class SegmentorNetwork(nn.Module):
-    """A segmentor from ``(1, 3, H, W)`` to class indices ``(1, 1, H, W)``."""
+    """A segmentor from ``(1, C, H, W)`` to class indices ``(1, 1, H, W)``.
+
+    Args:
+        model: The segmentor of mmseg.
+    """
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -78,7 +88,11 @@ class SegmentorNetwork(nn.Module):
 
 
 class ClassifierNetwork(nn.Module):
-    """A classifier from ``(1, 3, H, W)`` to logits ``(1, classes)``."""
+    """A classifier from ``(1, C, H, W)`` to logits ``(1, classes)``.
+
+    Args:
+        model: The classifier of mmpretrain.
+    """
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -86,58 +100,51 @@ class ClassifierNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Run the wrapped model on an image ``(1, C, H, W)``."""
-        # Not the model's own forward: mmdeploy's rewriter of it ends with a softmax.
+        # Not the model's forward, which mmdeploy rewrites so that it ends with a softmax.
         result: Tensor = self.model.head(self.model.extract_feat(image))
         return result
 
 
-WRAPPERS: dict[str, type[nn.Module]] = dict(mmdet=DetectorNetwork, mmseg=SegmentorNetwork, mmpretrain=ClassifierNetwork)
+_WRAPPERS: dict[str, type[nn.Module]] = {
+    'mmdet': DetectorNetwork,
+    'mmseg': SegmentorNetwork,
+    'mmpretrain': ClassifierNetwork,
+}
 
 
 def build_network(cfg: Config) -> nn.Module:
-    """Build a config's model with its initial weights as a function from the normalised image.
+    """Build the model of a config, with random weights, as a module from the normalized image to the output.
 
     A config of a backbone alone, whose ``model`` has no ``backbone``, gives the backbone.
     """
     model = build_model(cfg)
     if 'backbone' not in cfg.model:
         return model.eval()
-    return WRAPPERS[cfg.get('default_scope')](model).eval()
+    return _WRAPPERS[cfg.get('default_scope')](model).eval()
 
 
-def input_size(cfg: Config) -> tuple[int, int] | None:
-    """Height and width of the config's test images, or None where they have no fixed size."""
-    size = None
-    for step in cfg.get('test_pipeline') or ():
-        kind = step['type'].split('.')[-1]
-        if kind == 'Resize':
-            width, height = step['scale']
-            size = height, width
-        elif kind == 'CenterCrop':
-            crop = step['crop_size']
-            size = (crop, crop) if isinstance(crop, int) else tuple(crop)
-        elif kind == 'Pad' and step.get('size'):
-            size = tuple(step['size'])
-    return size
+def _input_size(cfg: Config) -> tuple[int, int] | None:
+    """Return height and width of the images that the config's test pipeline gives, or None if they vary."""
+    size = pipeline_size(test_pipeline(cfg))
+    return (size[1], size[0]) if size else None
 
 
 def export_network(name: str, module: nn.Module, size: tuple[int, int], folder: Path, channels: int = 3) -> Network:
-    """Write a module as ONNX at a fixed size.
+    """Export a module to ONNX with a fixed input size.
 
     Args:
-        name: As the tables show it.
-        module: From images ``(1, channels, H, W)`` to tensors.
-        size: Height and width.
-        folder: For the file.
-        channels: Of the input.
+        name: The name in the tables.
+        module: A module from images ``(1, channels, H, W)`` to tensors.
+        size: Height and width of the input.
+        folder: The folder for the file.
+        channels: Channels of the input.
     """
     file = folder / f'{len(list(folder.glob("*.onnx")))}.onnx'
     shape = (1, channels, *size)
-    # Batch norms of trained networks are not the identity, which converters would drop.
     # Entering the rewriters takes seconds in a large process, and only models of mmdet and mmseg need them.
     needed = isinstance(module, DetectorNetwork | SegmentorNetwork)
     rewriters = (
-        RewriterContext(Config(REWRITERS), 'onnxruntime', opset=14)  # type: ignore[arg-type]  # a Config is a dict here
+        RewriterContext(Config(_REWRITERS), 'onnxruntime', opset=14)  # type: ignore[arg-type]  # a Config is a dict here
         if needed
         else nullcontext()
     )
@@ -147,43 +154,41 @@ def export_network(name: str, module: nn.Module, size: tuple[int, int], folder: 
 
 
 def load_networks(paths: Sequence[str], folder: Path, size: tuple[int, int] | None = None) -> list[Network]:
-    """Make networks from configs, ``.onnx`` and ``.xml`` files, and folders that ``tools/deploy.py`` wrote.
+    """Load networks from configs, ``.onnx`` and ``.xml`` files, and the folders of exports.
 
     Args:
-        paths: What the user named.
-        folder: For temporary files.
-        size: Height and width for configs, and for files with a dynamic input; a config's own test size by default.
+        paths: Configs, files and folders.
+        folder: A folder for temporary files.
+        size: Height and width of the input; by default the size of a config's test images, or of a file's input.
 
     Raises:
-        UserError: a path does not exist or cannot be converted.
+        UserError: a path does not exist or cannot be converted, its input size is not known, or it has another size.
     """
     networks: list[Network] = []
     for path in paths:
         if Path(path).is_dir():
-            from ..runtime.models import read_description
-
             _, file = read_description(path)
-            networks.append(open_file(path, file, size))
-        elif Path(path).suffix in SUFFIXES:
-            networks.append(open_file(path, Path(path), size))
+            networks.append(_open_file(path, file, size))
+        elif Path(path).suffix in _SUFFIXES:
+            networks.append(_open_file(path, Path(path), size))
         else:
             cfg = load_config(path)
             if 'model' not in cfg:
                 raise UserError(f'config {path} has no model')
-            fitting = size or input_size(cfg)
+            fitting = size or _input_size(cfg)
             if fitting is None:
-                raise UserError(f'config {path} has no fixed input size; name one with --shape H W')
+                raise UserError(f'config {path} has no fixed input size; name its height and width')
             with as_user_error(f'the model of {path} cannot be converted', *BUILD_ERRORS):
                 networks.append(export_network(path, build_network(cfg), fitting, folder))
     return networks
 
 
-def open_file(name: str, file: Path, size: tuple[int, int] | None) -> Network:
-    """Look at the input of a model's file.
+def _open_file(name: str, file: Path, size: tuple[int, int] | None) -> Network:
+    """Return the network of a model's file.
 
     Raises:
-        UserError: the file does not exist, cannot be read, has several inputs, or has a dynamic one and no size is
-            given.
+        UserError: the file does not exist, cannot be read, or has several inputs; its input is dynamic and no size is
+            given, or it is static and another size is given.
     """
     if not file.is_file():
         raise UserError(f'model {file} does not exist')
@@ -192,17 +197,23 @@ def open_file(name: str, file: Path, size: tuple[int, int] | None) -> Network:
     except RuntimeError as error:
         raise UserError(f'model {file} cannot be read by OpenVINO: {str(error).splitlines()[0]}') from error
     if len(model.inputs) != 1:
-        raise UserError(f'model {file} has {len(model.inputs)} inputs, only models of one image can be timed')
+        raise UserError(f'model {file} has {len(model.inputs)} inputs; only models with one, an image, can be timed')
     shape = model.inputs[0].partial_shape
     if shape.is_dynamic:
         if size is None:
-            raise UserError(f'model {file} has the dynamic input {shape}; name a size with --shape H W')
+            raise UserError(f'model {file} has the dynamic input {shape}; name its height and width')
         return Network(name, file, (1, 3, *size))
-    return Network(name, file, tuple(shape.to_shape()))
+    static = tuple(shape.to_shape())
+    if size is not None and size not in (static[-2:], static[1:3]):
+        raise UserError(
+            f'the size {size[0]}x{size[1]} has no effect on {name}, '
+            f'whose input is fixed to {"x".join(map(str, static))}'
+        )
+    return Network(name, file, static)
 
 
 def read_openvino(network: Network) -> openvino.Model:
-    """Return the network as an OpenVINO model with its static shape."""
+    """Read the network as an OpenVINO model with a static input shape."""
     model = openvino_core().read_model(network.file)
     if model.inputs[0].partial_shape.is_dynamic:
         model.reshape(list(network.input_shape))

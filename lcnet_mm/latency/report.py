@@ -1,4 +1,4 @@
-"""Tables and plots of a run."""
+"""Tables and plots of a benchmark."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ Row = dict[str, Any]
 
 
 def latency_rows(networks: Sequence[Network], results: Mapping[str, Latency], threads: int) -> list[Row]:
-    """One row for each network and the control: threads, milliseconds, ratio to the first, and what is known of it."""
+    """Return a row for each network and the control: milliseconds, the ratio to the first, and the network's facts.
+
+    Args:
+        networks: The networks.
+        results: Their times by name.
+        threads: The number of threads they were timed on.
+    """
     first = next(iter(results.values())).median
     facts = {network.name: network.facts for network in networks}
     rows = []
@@ -43,22 +49,22 @@ def latency_rows(networks: Sequence[Network], results: Mapping[str, Latency], th
     return rows
 
 
-def columns_of(rows: Sequence[Row]) -> list[str]:
-    """All keys of the rows, in the order of their first appearance."""
+def _columns_of(rows: Sequence[Row]) -> list[str]:
+    """Return all keys of the rows, in the order of their first appearance."""
     return list(dict.fromkeys(key for row in rows for key in row))
 
 
-def format_cell(value: Any) -> str:
-    """Return a number with three significant digits at least, everything else as it is."""
+def _format_cell(value: Any) -> str:
+    """Return a float with at least three significant digits, and everything else as it is."""
     if isinstance(value, float):
         return f'{value:.2f}' if abs(value) < 100 else f'{value:.0f}'
     return '-' if value is None else str(value)
 
 
 def format_text(rows: Sequence[Row]) -> str:
-    """Rows as aligned text."""
-    columns = columns_of(rows)
-    cells = [columns, *([format_cell(row.get(column)) for column in columns] for row in rows)]
+    """Return rows as aligned text."""
+    columns = _columns_of(rows)
+    cells = [columns, *([_format_cell(row.get(column)) for column in columns] for row in rows)]
     widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
     lines = []
     for line in cells:
@@ -71,24 +77,24 @@ def format_text(rows: Sequence[Row]) -> str:
 
 
 def format_markdown(rows: Sequence[Row]) -> str:
-    """Rows as a Markdown table."""
-    columns = columns_of(rows)
+    """Return rows as a Markdown table."""
+    columns = _columns_of(rows)
     lines = ['| ' + ' | '.join(columns) + ' |', '|' + '---|' * len(columns)]
-    lines += ['| ' + ' | '.join(format_cell(row.get(column)) for column in columns) + ' |' for row in rows]
+    lines += ['| ' + ' | '.join(_format_cell(row.get(column)) for column in columns) + ' |' for row in rows]
     return '\n'.join(lines) + '\n'
 
 
 def format_csv(rows: Sequence[Row]) -> str:
-    """Rows as CSV, numbers unrounded."""
+    """Return rows as CSV with unrounded numbers."""
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, columns_of(rows), lineterminator='\n')
+    writer = csv.DictWriter(buffer, _columns_of(rows), lineterminator='\n')
     writer.writeheader()
     writer.writerows(rows)
     return buffer.getvalue()
 
 
-def save_figure(figure: Any, file: Path) -> None:
-    """Write a plot as PNG."""
+def _save_figure(figure: Any, file: Path) -> None:
+    """Write a plot to a PNG file and close it."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format='png', dpi=120, bbox_inches='tight')
     pyplot.close(figure)
@@ -96,7 +102,7 @@ def save_figure(figure: Any, file: Path) -> None:
 
 
 def plot_bars(rows: Sequence[Row], title: str, file: Path) -> None:
-    """Medians as bars, one colour for each number of threads."""
+    """Plot medians as bars, with one color for each number of threads."""
     names = list(dict.fromkeys(row['name'] for row in rows if row['name'] != CONTROL))
     threads = sorted({row['threads'] for row in rows})
     figure, axes = pyplot.subplots(figsize=(8, 0.9 + 0.42 * len(names)))
@@ -106,26 +112,26 @@ def plot_bars(rows: Sequence[Row], title: str, file: Path) -> None:
         places = [place + index * height for place in range(len(names))]
         bars = axes.barh(places, [values.get(name, 0) for name in names], height, label=f'{count} threads')
         axes.bar_label(bars, fmt='%.1f', padding=3, fontsize=8)
-    axes.set_yticks([place + 0.4 - height / 2 for place in range(len(names))], [short_name(name) for name in names])
+    axes.set_yticks([place + 0.4 - height / 2 for place in range(len(names))], [_short_name(name) for name in names])
     axes.invert_yaxis()
     axes.set_xlabel('median latency, ms')
     axes.set_title(title, fontsize=10)
     axes.legend(fontsize=8)
     axes.margins(x=0.12)
     axes.spines[['top', 'right']].set_visible(False)
-    save_figure(figure, file)
+    _save_figure(figure, file)
 
 
 def plot_stages(shares: Mapping[str, Mapping[str, float]], title: str, file: Path) -> None:
-    """Milliseconds of the stages of each network as stacked bars."""
+    """Plot the milliseconds of the stages of each network as stacked bars."""
     names = list(shares)
     stages = list(dict.fromkeys(stage for part in shares.values() for stage in part))
     figure, axes = pyplot.subplots(figsize=(8, 1.4 + 0.42 * len(names)), layout='constrained')
     left = [0.0] * len(names)
     for stage in stages:
         values = [shares[name].get(stage, 0.0) for name in names]
-        bars = axes.barh([short_name(name) for name in names], values, left=left, label=stage)
-        labels = [f'{value:.1f}' if value > 0.06 * max(map(sum_of, shares.values())) else '' for value in values]
+        bars = axes.barh([_short_name(name) for name in names], values, left=left, label=stage)
+        labels = [f'{value:.1f}' if value > 0.06 * max(map(_sum_of, shares.values())) else '' for value in values]
         axes.bar_label(bars, labels, label_type='center', fontsize=8, color='white')
         left = [start + value for start, value in zip(left, values, strict=True)]
     axes.invert_yaxis()
@@ -133,16 +139,16 @@ def plot_stages(shares: Mapping[str, Mapping[str, float]], title: str, file: Pat
     axes.set_title(title, fontsize=10)
     figure.legend(fontsize=8, ncols=len(stages), loc='outside lower center')
     axes.spines[['top', 'right']].set_visible(False)
-    save_figure(figure, file)
+    _save_figure(figure, file)
 
 
-def sum_of(parts: Mapping[str, float]) -> float:
-    """Return the whole of some parts."""
+def _sum_of(parts: Mapping[str, float]) -> float:
+    """Return the sum of some parts."""
     return sum(parts.values())
 
 
 def plot_accuracy(rows: Sequence[Row], accuracy: str, title: str, file: Path) -> None:
-    """Accuracy against latency on a logarithmic axis, one line for each family."""
+    """Plot accuracy against latency on a logarithmic axis, with one line for each family."""
     rows = [row for row in rows if isinstance(row.get(accuracy), float | int)]
     families: dict[str, list[Row]] = {}
     for row in rows:
@@ -153,7 +159,7 @@ def plot_accuracy(rows: Sequence[Row], accuracy: str, title: str, file: Path) ->
         axes.plot([row['median'] for row in members], [row[accuracy] for row in members], 'o-', label=family or None)
         for row in members:
             place = (row['median'], row[accuracy])
-            axes.annotate(short_name(row['name']), place, xytext=(4, -9), textcoords='offset points', fontsize=7)
+            axes.annotate(_short_name(row['name']), place, xytext=(4, -9), textcoords='offset points', fontsize=7)
     axes.set_xscale('log')
     axes.set_xlabel('median latency, ms')
     axes.set_ylabel(accuracy)
@@ -162,11 +168,11 @@ def plot_accuracy(rows: Sequence[Row], accuracy: str, title: str, file: Path) ->
         axes.legend(fontsize=8)
     axes.grid(alpha=0.3, which='both')
     axes.margins(x=0.12, y=0.1)
-    save_figure(figure, file)
+    _save_figure(figure, file)
 
 
 def plot_layers(layers: Sequence[Layer], title: str, file: Path) -> None:
-    """Time of every layer in the order of execution, coloured by the type of its op."""
+    """Plot the time of every layer in the order of execution, with one color for each type of operation."""
     kinds = list(dict.fromkeys(layer.kind for layer in layers))
     colors = {kind: pyplot.get_cmap('tab20')(index % 20) for index, kind in enumerate(kinds)}
     figure, axes = pyplot.subplots(figsize=(8.5, 1 + 0.17 * len(layers)))
@@ -180,11 +186,11 @@ def plot_layers(layers: Sequence[Layer], title: str, file: Path) -> None:
     axes.legend([pyplot.Rectangle((0, 0), 1, 1, color=colors[kind]) for kind in kinds], kinds, fontsize=7)
     axes.margins(y=0.01)
     axes.spines[['top', 'right']].set_visible(False)
-    save_figure(figure, file)
+    _save_figure(figure, file)
 
 
 def layer_rows(layers: Sequence[Layer]) -> list[Row]:
-    """Return the profile as a table."""
+    """Return a profile as rows of a table."""
     total = sum(layer.seconds for layer in layers)
     return [
         {
@@ -200,6 +206,6 @@ def layer_rows(layers: Sequence[Layer]) -> list[Row]:
     ]
 
 
-def short_name(name: str) -> str:
+def _short_name(name: str) -> str:
     """Return a file's name without its folder and suffix."""
     return Path(name).stem if name.endswith(('.py', '.xml', '.onnx')) else name

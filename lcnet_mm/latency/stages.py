@@ -1,4 +1,4 @@
-"""The stages of an exported model apart: preprocessing, network, post-processing, and all of it."""
+"""The stages of an exported model, timed separately: preprocessing, network, post-processing, and the whole."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def time_stages(model: Model, image: np.ndarray, rounds: int, warmup: int = 10) 
     """Time the stages of the runtime on an image, in turn.
 
     Args:
-        model: An export, opened with its threads.
-        image: BGR ``(H, W, 3)`` uint8; a real one, because NMS takes longer the more there is to find.
-        rounds: Calls that count.
-        warmup: Calls before, which do not.
+        model: An export, opened with the number of threads to measure on.
+        image: BGR ``(H, W, 3)`` uint8. A real one, because NMS takes longer the more objects there are.
+        rounds: Number of rounds that are recorded.
+        warmup: Number of rounds before them that are not.
 
     Returns:
-        ``preprocessing`` (resize; colour and normalisation are in the network), ``network``, ``post-processing`` and
-        ``whole``, which is measured and not the sum.
+        The times of ``preprocessing`` (the resize; color order and normalization are part of the network), ``network``,
+        ``post-processing`` and ``whole``, which is measured and not the sum.
     """
     array, geometry = model.prepare(image)
     model.request.infer([array[None]], share_inputs=True)
@@ -39,15 +39,15 @@ def time_stages(model: Model, image: np.ndarray, rounds: int, warmup: int = 10) 
 def realistic_scores(
     num_points: int, num_classes: int, rng: np.random.Generator, num_objects: int = 8
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Scores and boxes such as a trained detector gives: a few clusters, and a background far below any threshold.
+    """Draw scores and boxes like those of a trained detector: a few clusters, the rest far below any threshold.
 
-    Random scores are all alike, and would put everything or nothing into NMS.
+    Uniformly random scores are so similar that either all or none of them would pass the threshold of NMS.
 
     Args:
-        num_points: Points of all levels.
+        num_points: Number of points of all levels.
         num_classes: Number of classes.
         rng: Source of randomness.
-        num_objects: Objects in the image; each has some 30 points that find it, in two classes.
+        num_objects: Number of objects in the image; up to 30 points find each of them, in two classes.
 
     Returns:
         Scores ``(num_points, num_classes)`` and boxes ``(num_points, 4)`` xyxy, in an image of side 1000.
@@ -66,7 +66,7 @@ def realistic_scores(
 
 
 def suppression(num_points: int, num_classes: int = 80) -> Callable[[], Any]:
-    """Return the runtime's NMS on :func:`realistic_scores`, with PicoDet's thresholds, as a function to be timed."""
+    """Return a function to be timed: the runtime's NMS on :func:`realistic_scores`, with PicoDet's thresholds."""
     scores, boxes = realistic_scores(num_points, num_classes, np.random.default_rng(0))
     settings = dict(score_threshold=0.025, iou_threshold=0.6, max_per_image=100)
     return lambda: Detector.suppress(scores, boxes, settings)

@@ -1,7 +1,7 @@
-"""Ready comparisons: the paper's tables, and the rivals that the installed libraries can build.
+"""Ready comparisons: the paper's tables, and other networks that the installed libraries can build.
 
-All networks have random weights, which does not change how long they take. Accuracy and the paper's milliseconds are
-quoted with their source.
+All networks have random weights, which does not change how long they take. Accuracies and the paper's milliseconds are
+quoted; the tables name their source.
 """
 
 from __future__ import annotations
@@ -14,18 +14,17 @@ from typing import Any
 
 import torchvision
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 from ..utils.config import load_config
 from ..utils.errors import UserError
 from .networks import Network, build_network, export_network
 
-CONFIGS = Path(__file__).parents[1] / '.mim' / 'configs'
-IMAGENET = (224, 224)
+_CONFIGS = Path(__file__).parents[1] / '.mim' / 'configs'
+_IMAGENET = (224, 224)
 PAPER_MS = 'paper ms'
 
-Size = tuple[int, int]
+_Size = tuple[int, int]
 
 
 @dataclass
@@ -33,38 +32,38 @@ class Entry:
     """A member of a suite.
 
     Attributes:
-        name: As the tables show it.
-        build: Makes the module.
+        name: The name in the tables.
+        build: Builds the module.
         size: Height and width of the input.
-        facts: What is known from elsewhere, by column.
+        facts: Further columns of the tables, such as the published accuracy, by name.
     """
 
     name: str
     build: Callable[[], nn.Module]
-    size: Size
+    size: _Size
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def from_config(path: str | Path) -> nn.Module:
+def _from_config(path: str | Path) -> nn.Module:
     """Return a network of one of this package's configs."""
     return build_network(load_config(path))
 
 
-def imagenet_entry(name: str, config: str, facts: dict[str, Any]) -> Entry:
+def _imagenet_entry(name: str, config: str, facts: dict[str, Any]) -> Entry:
     """Return a classifier of ``configs/imagenet``."""
-    path = CONFIGS / 'imagenet' / f'{config}_in1k.py'
-    return Entry(name, lambda: from_config(path), IMAGENET, facts)
+    path = _CONFIGS / 'imagenet' / f'{config}_in1k.py'
+    return Entry(name, lambda: _from_config(path), _IMAGENET, facts)
 
 
-def paper_classification() -> Iterator[Entry]:
-    """Return the paper's widths and its rivals on ImageNet, 224x224; milliseconds of a Xeon Gold 6148 on 10 threads."""
+def _paper_classification() -> Iterator[Entry]:
+    """Return the paper's classifiers at 224x224; its milliseconds are of 10 threads of a Xeon Gold 6148."""
     paper = {
         0.25: (51.86, 1.74), 0.35: (58.09, 1.92), 0.5: (63.14, 2.05), 0.75: (68.18, 2.29),
         1.0: (71.32, 2.46), 1.5: (73.71, 3.19), 2.0: (75.18, 4.27), 2.5: (76.60, 5.39),
     }  # fmt: skip
     for width, (top1, milliseconds) in paper.items():
         facts = {'top-1 (paper)': top1, PAPER_MS: milliseconds, 'family': 'PP-LCNet'}
-        yield imagenet_entry(f'PP-LCNet-{width:g}x', f'pplcnet_{width:g}x', facts)
+        yield _imagenet_entry(f'PP-LCNet-{width:g}x', f'pplcnet_{width:g}x', facts)
     rivals = [
         ('MobileNetV2-0.25x', 'mobilenetv2_0.25x', 53.21, 2.47),
         ('MobileNetV2-0.5x', 'mobilenetv2_0.5x', 65.03, 2.85),
@@ -78,11 +77,11 @@ def paper_classification() -> Iterator[Entry]:
     ]
     for name, config, top1, milliseconds in rivals:
         facts = {'top-1 (paper)': top1, PAPER_MS: milliseconds, 'family': name.split('-')[0]}
-        yield imagenet_entry(name, config, facts)
+        yield _imagenet_entry(name, config, facts)
 
 
-def paper_ablations() -> Iterator[Entry]:
-    """Return the paper's studies at width 0.5: the places of SE and large kernels, and the cost of the four parts."""
+def _paper_ablations() -> Iterator[Entry]:
+    """Return the paper's ablations at width 0.5: places of SE and of large kernels, and each part left out."""
     rows = [
         ('PP-LCNet-0.5x', 'pplcnet_0.5x', 63.14, 2.05),
         ('SE 1100000000000', 'ablations/pplcnet_0.5x_se-1100000000000', 61.73, 2.06),
@@ -96,10 +95,10 @@ def paper_ablations() -> Iterator[Entry]:
         ('without last 1x1', 'ablations/pplcnet_0.5x_without-last-conv', 59.91, 1.85),
     ]
     for name, config, top1, milliseconds in rows:
-        yield imagenet_entry(name, config, {'top-1 (paper)': top1, PAPER_MS: milliseconds})
+        yield _imagenet_entry(name, config, {'top-1 (paper)': top1, PAPER_MS: milliseconds})
 
 
-def paper_detection() -> Iterator[Entry]:
+def _paper_detection() -> Iterator[Entry]:
     """Return the paper's detectors on COCO, 320x320."""
     rows = [
         ('mobilenetv3_large_0.35x', 19.2, 8.1),
@@ -108,14 +107,14 @@ def paper_detection() -> Iterator[Entry]:
         ('lcnet_1x', 26.9, 7.9),
     ]
     for name, ap, milliseconds in rows:
-        path = CONFIGS / 'picodet_like' / f'{name}_coco.py'
+        path = _CONFIGS / 'picodet_like' / f'{name}_coco.py'
         family = 'PP-LCNet' if name.startswith('lcnet') else 'MobileNetV3-large'
         facts = {'AP (paper)': ap, PAPER_MS: milliseconds, 'family': family}
-        yield Entry(name, partial(from_config, path), (320, 320), facts)
+        yield Entry(name, partial(_from_config, path), (320, 320), facts)
 
 
-def paper_segmentation() -> Iterator[Entry]:
-    """Return the paper's segmentors on Cityscapes, at 512x1024 and 1024x2048, to class indices of the input's size."""
+def _paper_segmentation() -> Iterator[Entry]:
+    """Return the paper's segmentors on Cityscapes, at 512x1024 and 1024x2048, up to class indices."""
     rows = [
         ('mobilenetv3_large_0.5x', 55.42, 135),
         ('lcnet_0.5x', 58.36, 82),
@@ -124,39 +123,37 @@ def paper_segmentation() -> Iterator[Entry]:
     ]
     for size in ((512, 1024), (1024, 2048)):
         for name, miou, milliseconds in rows:
-            path = CONFIGS / 'deeplabv3plus' / f'{name}_cityscapes.py'
+            path = _CONFIGS / 'deeplabv3plus' / f'{name}_cityscapes.py'
             family = 'PP-LCNet' if name.startswith('lcnet') else 'MobileNetV3-large'
             facts = {'mIoU (paper)': miou, PAPER_MS: milliseconds, 'family': f'{family} {size[0]}x{size[1]}'}
-            yield Entry(f'{name} {size[0]}x{size[1]}', partial(from_config, path), size, facts)
+            yield Entry(f'{name} {size[0]}x{size[1]}', partial(_from_config, path), size, facts)
 
 
-def from_library(path: str, changes: dict[str, Any] | None = None) -> nn.Module:
-    """Return a network of a config that an mm library brings, ``mmdet::…``, with BN instead of SyncBN."""
+def _from_library(path: str) -> nn.Module:
+    """Return a network of a config of an mm library, such as ``mmdet::…``, with BN instead of SyncBN."""
     from mmengine.utils import get_installed_path
 
     package, _, name = path.partition('::')
     cfg = Config.fromfile(Path(get_installed_path(package)) / '.mim' / 'configs' / name)
-    cfg.merge_from_dict(changes or {})
     cfg.default_scope = package.replace('mmsegmentation', 'mmseg')
-    init_default_scope(cfg.default_scope)
-    replace_sync_bn(cfg._cfg_dict)
+    _replace_sync_bn(cfg._cfg_dict)
     return build_network(cfg)
 
 
-def replace_sync_bn(value: Any) -> None:
-    """Turn SyncBN, which needs several GPUs, into BN."""
+def _replace_sync_bn(value: Any) -> None:
+    """Replace SyncBN, which needs a GPU, by BN in nested dictionaries and lists."""
     if isinstance(value, dict):
         if value.get('type') == 'SyncBN':
             value['type'] = 'BN'
         for part in value.values():
-            replace_sync_bn(part)
+            _replace_sync_bn(part)
     elif isinstance(value, list | tuple):
         for part in value:
-            replace_sync_bn(part)
+            _replace_sync_bn(part)
 
 
-class SSDLite(nn.Module):
-    """torchvision's SSDLite from the normalised image to raw scores and offsets."""
+class _SSDLite(nn.Module):
+    """torchvision's SSDLite from the normalized image to raw scores and offsets."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -169,16 +166,16 @@ class SSDLite(nn.Module):
         return result
 
 
-def nanodet_like() -> nn.Module:
-    """ShuffleNetV2 1.0x, a PAN and a GFL head as NanoDet has them, built of this package's parts."""
-    cfg = load_config(CONFIGS / 'picodet_like' / 'lcnet_1x_coco.py')
+def _nanodet_like() -> nn.Module:
+    """Return ShuffleNetV2 1.0x with a PAN and a GFL head like NanoDet's, built from parts of this package."""
+    cfg = load_config(_CONFIGS / 'picodet_like' / 'lcnet_1x_coco.py')
     cfg.model.backbone = dict(type='mmpretrain.ShuffleNetV2', widen_factor=1.0, out_indices=(0, 1, 2))
     cfg.model.neck.in_channels = [116, 232, 464]
     return build_network(cfg)
 
 
-def detectors() -> Iterator[Entry]:
-    """PicoDet of release 2.4 beside light detectors of mmdet and torchvision, from the input to the raw head."""
+def _detectors() -> Iterator[Entry]:
+    """Return PicoDet of release 2.4 and light detectors of mmdet and torchvision, from the input to the raw outputs."""
     zoo = {
         'xs': {320: 23.5, 416: 26.2},
         's': {320: 29.1, 416: 32.5},
@@ -187,28 +184,28 @@ def detectors() -> Iterator[Entry]:
     }
     for name, sizes in zoo.items():
         for size, ap in sizes.items():
-            path = CONFIGS / 'picodet_like' / f'picodet_{name}_{size}_coco.py'
+            path = _CONFIGS / 'picodet_like' / f'picodet_{name}_{size}_coco.py'
             facts = {'AP': ap, 'source': 'PaddleDetection zoo', 'family': f'PicoDet {size}'}
-            yield Entry(f'PicoDet-{name.upper()}-{size}', partial(from_config, path), (size, size), facts)
+            yield Entry(f'PicoDet-{name.upper()}-{size}', partial(_from_config, path), (size, size), facts)
     yolox, rtmdet = 'mmdet::yolox/yolox_{}_8xb8-300e_coco.py', 'mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py'
     rivals: list[tuple[str, Callable[[], nn.Module], int, float | None, str]] = [
-        ('YOLOX-nano-416', lambda: from_library(yolox.format('nano')), 416, 25.8, 'YOLOX repository'),
-        ('YOLOX-tiny-416', lambda: from_library(yolox.format('tiny')), 416, 32.0, 'mmdet'),
-        ('RTMDet-tiny-640', lambda: from_library(rtmdet), 640, 40.9, 'mmdet'),
-        ('SSDLite-MobileNetV3-320', SSDLite, 320, 21.3, 'torchvision'),
-        ('NanoDet-like-320', nanodet_like, 320, None, '-'),
+        ('YOLOX-nano-416', lambda: _from_library(yolox.format('nano')), 416, 25.8, 'YOLOX repository'),
+        ('YOLOX-tiny-416', lambda: _from_library(yolox.format('tiny')), 416, 32.0, 'mmdet'),
+        ('RTMDet-tiny-640', lambda: _from_library(rtmdet), 640, 40.9, 'mmdet'),
+        ('SSDLite-MobileNetV3-320', _SSDLite, 320, 21.3, 'torchvision'),
+        ('NanoDet-like-320', _nanodet_like, 320, None, '-'),
     ]
     for name, build, side, accuracy, source in rivals:
         yield Entry(name, build, (side, side), {'AP': accuracy, 'source': source, 'family': name.split('-')[0]})
 
 
-def segmentors() -> Iterator[Entry]:
-    """DeepLabV3+ and LR-ASPP with PP-LCNet beside light segmentors of mmseg, at 512x1024."""
+def _segmentors() -> Iterator[Entry]:
+    """Return DeepLabV3+ and LR-ASPP with PP-LCNet and light segmentors of mmseg, at 512x1024."""
     ours = [('lcnet_0.5x_cityscapes', 58.36), ('lcnet_1x_cityscapes', 66.03), ('lcnet_1x_cityscapes_lraspp', None)]
     for name, miou in ours:
-        path = CONFIGS / 'deeplabv3plus' / f'{name}.py'
+        path = _CONFIGS / 'deeplabv3plus' / f'{name}.py'
         facts = {'mIoU': miou, 'source': 'paper' if miou else '-', 'family': 'PP-LCNet'}
-        yield Entry(name.replace('_cityscapes', ''), partial(from_config, path), (512, 1024), facts)
+        yield Entry(name.replace('_cityscapes', ''), partial(_from_config, path), (512, 1024), facts)
     rivals = [
         ('LR-ASPP MobileNetV3', 'mobilenet_v3/mobilenet-v3-d8_lraspp_4xb4-320k_cityscapes-512x1024.py', 69.54),
         ('Fast-SCNN', 'fastscnn/fast_scnn_8xb4-160k_cityscapes-512x1024.py', 70.96),
@@ -218,18 +215,18 @@ def segmentors() -> Iterator[Entry]:
     ]
     for name, config, miou in rivals:
         facts = {'mIoU': miou, 'source': 'mmseg, at 1024x2048', 'family': name}
-        yield Entry(name, partial(from_library, f'mmsegmentation::{config}'), (512, 1024), facts)
+        yield Entry(name, partial(_from_library, f'mmsegmentation::{config}'), (512, 1024), facts)
 
 
 SUITES: dict[str, Callable[[], Iterator[Entry]]] = {
-    'paper-classification': paper_classification,
-    'paper-ablations': paper_ablations,
-    'paper-detection': paper_detection,
-    'paper-segmentation': paper_segmentation,
-    'detectors': detectors,
-    'segmentors': segmentors,
+    'paper-classification': _paper_classification,
+    'paper-ablations': _paper_ablations,
+    'paper-detection': _paper_detection,
+    'paper-segmentation': _paper_segmentation,
+    'detectors': _detectors,
+    'segmentors': _segmentors,
 }
-# What is plotted against the latency.
+# The column that is plotted against the latency.
 ACCURACY = {
     'paper-classification': 'top-1 (paper)',
     'paper-detection': 'AP (paper)',
@@ -244,8 +241,8 @@ def build_suite(name: str, folder: Path, progress: Callable[[list[Entry]], Any] 
 
     Args:
         name: One of :data:`SUITES`.
-        folder: For the files.
-        progress: Wraps the list of entries.
+        folder: The folder for the files.
+        progress: A function that wraps the list of entries, such as ``tqdm``.
 
     Raises:
         UserError: there is no such suite.

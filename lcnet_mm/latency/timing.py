@@ -1,4 +1,4 @@
-"""Timing in turn: every round times every network once, so that what slows the machine slows them all."""
+"""Timing networks in turn on one of three backends, with the first network once more as a control."""
 
 from __future__ import annotations
 
@@ -10,42 +10,52 @@ import openvino
 import torch
 
 from ..utils.errors import UserError
-from ..utils.openvino import COMPILE_OPTIONS, openvino_core
+from ..utils.openvino import compile_for_timing, timed_call
 from ..utils.timing import MIN_WARMUP, Latency, time_in_turn
 from .networks import Network, read_openvino
 
 BACKENDS = ('openvino', 'onnxruntime', 'torch')
 PRECISIONS = ('f32', 'bf16', 'f16')
-# The control compares the first network with itself.
+# Name of the control: the first network, which takes part twice.
 CONTROL = 'the first again'
 MAX_CONTROL_DIFFERENCE = 0.05
 
 
-def compile_network(network: Network, backend: str, threads: int, precision: str = 'f32') -> Callable[[], Any]:
-    """Make a network ready: a function that runs it once, synchronously, on one fixed random input.
+def compile_openvino(network: Network, threads: int, precision: str = 'f32', **options: Any) -> openvino.CompiledModel:
+    """Compile a network with OpenVINO.
 
     Args:
-        network: What to run.
-        backend: One of :data:`BACKENDS`. PyTorch's threads are those of the process and are set here.
+        network: The network.
         threads: Threads of one inference.
-        precision: OpenVINO's arithmetic; the others know f32 alone.
+        precision: One of :data:`PRECISIONS`.
+        options: Further properties of OpenVINO.
 
     Raises:
-        UserError: the backend cannot run it.
+        UserError: OpenVINO cannot compile the network, or the CPU does not compute in this precision.
+    """
+    try:
+        return compile_for_timing(read_openvino(network), threads, precision, **options)
+    except RuntimeError as error:
+        raise UserError(f'OpenVINO cannot compile {network.name}: {str(error).splitlines()[0]}') from error
+
+
+def compile_network(network: Network, backend: str, threads: int, precision: str = 'f32') -> Callable[[], Any]:
+    """Return a function that runs a network once, synchronously, always on the same random image.
+
+    Args:
+        network: The network.
+        backend: One of :data:`BACKENDS`. PyTorch's number of threads is that of the process and is set here.
+        threads: Threads of one inference.
+        precision: One of :data:`PRECISIONS`; only OpenVINO has more than 'f32'.
+
+    Raises:
+        UserError: the backend cannot run the network, or not in this precision.
     """
     if precision != 'f32' and backend != 'openvino':
         raise UserError(f'precision {precision} needs the backend openvino, got {backend}')
-    image: np.ndarray = np.random.default_rng(0).normal(size=network.input_shape).astype(np.float32)
     if backend == 'openvino':
-        options = {**COMPILE_OPTIONS, 'INFERENCE_NUM_THREADS': threads, 'INFERENCE_PRECISION_HINT': precision}
-        try:
-            compiled = openvino_core().compile_model(read_openvino(network), 'CPU', options)
-        except RuntimeError as error:
-            raise UserError(f'OpenVINO cannot compile {network.name}: {str(error).splitlines()[0]}') from error
-        request = compiled.create_infer_request()
-        if compiled.inputs[0].element_type == openvino.Type.u8:
-            image = np.random.default_rng(0).integers(0, 256, network.input_shape, dtype=np.uint8)
-        return lambda: request.infer([image], share_inputs=True)
+        return timed_call(compile_openvino(network, threads, precision))
+    image: np.ndarray = np.random.default_rng(0).normal(size=network.input_shape).astype(np.float32)
     if backend == 'onnxruntime':
         if network.file.suffix != '.onnx':
             raise UserError(f'ONNX Runtime needs an .onnx file, {network.name} is {network.file.name}')
@@ -82,13 +92,16 @@ def time_networks(
     """Time networks in turn at batch 1; the last entry of the result is the A-A control.
 
     Args:
-        networks: With different names.
+        networks: The networks; their names differ.
         backend: One of :data:`BACKENDS`.
         threads: Threads of one inference.
-        precision: OpenVINO's arithmetic.
-        rounds: Calls of each network that count.
-        warmup: Calls of each network before, which do not count.
+        precision: One of :data:`PRECISIONS`.
+        rounds: Number of rounds that are recorded.
+        warmup: Number of rounds before them that are not.
         progress: Called after every round.
+
+    Raises:
+        UserError: as :func:`compile_network`.
     """
     calls = {network.name: compile_network(network, backend, threads, precision) for network in networks}
     calls[CONTROL] = compile_network(networks[0], backend, threads, precision)
@@ -96,6 +109,6 @@ def time_networks(
 
 
 def control_difference(results: Mapping[str, Latency]) -> float:
-    """How far the control is from the first network, as a fraction: the doubt of all ratios of the run."""
+    """Return how far the control is from the first network, as a fraction; no ratio of the run is more certain."""
     first = next(iter(results.values())).median
     return abs(results[CONTROL].median / first - 1)

@@ -1,4 +1,4 @@
-"""Where the time of a detector's training step goes."""
+"""Where the time of a training step of a detector goes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ..utils.errors import UserError
 from ..utils.memory import PeakMemory
 from ..utils.models import build_model
 
-# What a step can be run with: weights in channels-last order, bfloat16 autocast, torch.compile.
+# Options of a step: weights in channels-last order, autocast to bfloat16, torch.compile.
 SWITCHES = ('channels-last', 'amp', 'compile')
 PARTS = ('data', 'preprocess', 'forward', 'loss', 'backward', 'optimizer')
 
@@ -35,10 +35,10 @@ class TrainingProfile:
 
     Attributes:
         batch_size: Images per step.
-        seconds: For each of :data:`PARTS` one number per step. 'data' is the loader's work in one process, which
-            worker processes do beside the others; 'loss' is assignment and losses.
-        loss_memory: Bytes that assignment and losses, with what they keep for the backward pass, added at their peak;
-            one number per step, the warm-up too; empty where the system does not tell.
+        loss_memory: For each step, those of the warm-up included, the bytes that assignment and losses added at their
+            peak, with what they keep for the backward pass; empty if the system does not say.
+        seconds: For each of :data:`PARTS` one number per step. 'data' is the loader's work in this process, which
+            worker processes would do at the same time as the rest; 'loss' is assignment and losses.
     """
 
     batch_size: int
@@ -47,18 +47,18 @@ class TrainingProfile:
 
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:
-        """Add the time spent inside to a part."""
+        """Add the time inside the context to a part."""
         start = time.perf_counter()
         yield
         self.seconds[part].append(time.perf_counter() - start)
 
     def median(self, part: str) -> float:
-        """Median seconds of a part."""
+        """Return the median seconds of a part."""
         return median(self.seconds[part])
 
     @property
     def step(self) -> float:
-        """Median seconds of a step without the data, which are prepared meanwhile."""
+        """Median seconds of a step without loading its data, which worker processes do at the same time."""
         return median(map(sum, zip(*(self.seconds[part] for part in PARTS if part != 'data'), strict=True)))
 
     def to_dict(self) -> dict[str, Any]:
@@ -85,19 +85,19 @@ class TrainingProfile:
 
 
 class RandomBatches:
-    """Endless batches of one random image set, for a profile without data.
+    """One random batch, over and over, for a profile without a data set.
 
     Args:
-        batch_size: Images per batch.
+        batch_size: Number of images.
         size: Their height and width.
-        boxes: Random boxes in each image.
-        num_classes: The labels are drawn below it.
+        boxes: Number of random boxes in each image.
+        num_classes: Number of classes of the boxes.
     """
 
     def __init__(self, batch_size: int, size: int, boxes: int, num_classes: int) -> None:
         inputs = demo_mm_inputs(batch_size, (3, size, size), num_items=[boxes] * batch_size, num_classes=num_classes)
         for sample in inputs['data_samples']:
-            # mmdet draws labels from 1.
+            # demo_mm_inputs draws labels from 1.
             sample.gt_instances.labels -= 1
             sample.ignored_instances = sample.ignored_instances[:0]
         self.batch = inputs
@@ -108,13 +108,13 @@ class RandomBatches:
 
 
 class TrainingBench:
-    """A single-stage detector that trains step by step on the CPU.
+    """A single-stage detector that is trained step by step on the CPU.
 
     Args:
-        cfg: The config of an mmdet single-stage detector.
-        switches: Some of :data:`SWITCHES`.
-        batches: What to train on instead of the config's own data.
-        epoch: The training phase, for heads that change their assigner.
+        cfg: The config of a single-stage detector of mmdet.
+        switches: Any of :data:`SWITCHES`.
+        batches: What to train on instead of the config's data.
+        epoch: The epoch, for heads that change their assigner during the training.
 
     Raises:
         UserError: a switch is unknown.
@@ -125,7 +125,7 @@ class TrainingBench:
     ) -> None:
         for switch in switches:
             if switch not in SWITCHES:
-                raise UserError(f'variant {switch!r} is unknown; combine {", ".join(SWITCHES)} with +, or say default')
+                raise UserError(f'variant {switch!r} is unknown; combine {", ".join(SWITCHES)} with +, or use default')
         self.loader: Any = batches
         if batches is None:
             loader = {**cfg.train_dataloader, 'num_workers': 0, 'persistent_workers': False}
@@ -145,11 +145,11 @@ class TrainingBench:
         self.batches = iter(self.loader)
 
     def compute_outputs(self, images: Tensor) -> Any:
-        """Return the head's maps of images ``(N, 3, H, W)``."""
+        """Return the outputs of the head for images ``(N, 3, H, W)``."""
         return self.model.bbox_head(self.model.extract_feat(images))
 
     def step(self, record: bool) -> None:
-        """Train one step; its times are kept if ``record``."""
+        """Train one step, and add its times to the profile if ``record``."""
         profile = self.profile if record else TrainingProfile(self.profile.batch_size)
         with profile.timed('data'):
             batch = next(self.batches, None)
@@ -166,7 +166,7 @@ class TrainingBench:
             losses = self.model.bbox_head.loss_by_feat(*outputs, instances, metas, ignored)
             loss, _ = self.model.parse_losses(losses)
         if memory.added is not None:
-            # Of every step: the first one shows it, later ones find memory that the allocator kept.
+            # The first step shows it, later ones reuse memory that the allocator kept: so every step is recorded.
             self.profile.loss_memory.append(memory.added)
         with profile.timed('backward'):
             loss.backward()
@@ -176,12 +176,15 @@ class TrainingBench:
 
 
 def profile_training(benches: dict[str, TrainingBench], steps: int, warmup: int = 3) -> dict[str, TrainingProfile]:
-    """Train several detectors in turn, a step each, so that a change of the machine's speed meets all alike.
+    """Train several detectors in turn, one step each, so that whatever slows down the machine affects all of them.
 
     Args:
         benches: The detectors by name.
-        steps: Steps of each that count.
-        warmup: Steps of each before, which do not.
+        steps: Number of steps of each that are recorded.
+        warmup: Number of steps before them that are not.
+
+    Returns:
+        The profiles by name.
     """
     for index in range(warmup + steps):
         for bench in benches.values():
@@ -193,9 +196,9 @@ def stock_gfl(cfg: Config, light: bool) -> Config:
     """Return mmdet's own GFL (FPN, ``GFLHead``, ``ATSSAssigner``) with the backbone and data of another config.
 
     Args:
-        cfg: A config whose backbone has ``feature_info``.
-        light: Whether to give it the widths, depths and levels of the config's own neck and head; otherwise those of
-            ``mmdet::gfl/gfl_r50_fpn_1x_coco.py``, 256 channels and four convolutions on five levels.
+        cfg: The config of a detector of this package.
+        light: Whether to use the channels, depth and levels of the config's own neck and head. Otherwise they are those
+            of ``mmdet::gfl/gfl_r50_fpn_1x_coco.py``: 256 channels and four convolutions on five levels.
     """
     from mmengine.utils import get_installed_path
 

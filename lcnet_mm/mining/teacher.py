@@ -13,11 +13,13 @@ import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
+from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS, TRANSFORMS
 from torch import Tensor
 
 from ..classification.reading import Transform, UnreadableImage, load_image
+from ..data.classes import dataset_classes
+from ..data.spec import datasets_of, test_pipeline
 from ..utils.checkpoint import load_weights
 from ..utils.config import load_config
 from ..utils.errors import BUILD_ERRORS, UserError, as_user_error
@@ -51,7 +53,10 @@ class Teacher:
         device: str | None = None,
     ) -> None:
         # What a download raises is of any kind.
-        with as_user_error('the teacher cannot be built', Exception):
+        with (
+            as_user_error('the teacher cannot be built', Exception),
+            DefaultScope.overwrite_default_scope('mmpretrain'),
+        ):
             self.model: Any = MODELS.build(model)
             self.pipeline: list[Transform] = [TRANSFORMS.build(step) for step in pipeline]
         meta: dict[str, Any] = {}
@@ -105,17 +110,15 @@ def teacher_of_config(path: str | Path, checkpoint: str | Path, options: dict[st
     cfg: Config = load_config(path, options)
     if cfg.get('default_scope') != 'mmpretrain' or 'model' not in cfg:
         raise UserError(f'config {path} is not that of an mmpretrain classifier; the teacher must be one')
-    dataset = (cfg.get('test_dataloader') or {}).get('dataset')
-    while dataset and 'dataset' in dataset:
-        dataset = dataset.dataset
-    if not dataset or 'pipeline' not in dataset:
+    datasets = datasets_of(cfg, 'test')
+    pipeline = test_pipeline(cfg) if datasets else ()
+    if not pipeline:
         raise UserError(f'config {path} has no test_dataloader.dataset.pipeline, which the teacher needs')
     model = cfg.model.to_dict()
     if 'pretrained' in model:
         # The checkpoint replaces what would be downloaded.
         model['pretrained'] = False if model['type'].endswith('TimmClassifier') else None
-    names = (dataset.get('metainfo') or {}).get('classes')
-    return Teacher(model, [dict(step) for step in dataset.pipeline], checkpoint, names)
+    return Teacher(model, [dict(step) for step in pipeline], checkpoint, dataset_classes(cfg, datasets[0]))
 
 
 def teacher_of_timm(name: str, checkpoint: str | Path | None, num_classes: int | None = None) -> Teacher:
@@ -133,7 +136,6 @@ def teacher_of_timm(name: str, checkpoint: str | Path | None, num_classes: int |
 
     if not timm.is_model(name):
         raise UserError(f"timm has no model {name!r}; timm.list_models('*{name[:6]}*') lists the similar ones")
-    init_default_scope('mmpretrain')
     pretrained = timm.get_pretrained_cfg(name)
     data = timm.data.resolve_data_config(pretrained_cfg=pretrained.to_dict() if pretrained else {})
     model = dict(

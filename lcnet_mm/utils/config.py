@@ -13,7 +13,10 @@ from mmengine.utils import get_installed_path, is_installed
 
 from .errors import UserError, as_user_error
 
-_MODULE, _PACKAGE = 'lcnet_mm', 'lcnet-mm'
+_MODULE = 'lcnet_mm'
+# mmengine takes the folder of what its table names. By a distribution's name it takes the first of its top-level
+# modules, which is not this package; a module of this package leads to the folder however it is installed.
+_ANCHOR = 'lcnet_mm.version'
 
 
 def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
@@ -57,14 +60,14 @@ def _find(path: str | Path) -> Path:
 @contextmanager
 def _known_to_mmengine() -> Iterator[None]:
     """Let mmengine find ``lcnet_mm::…`` while a config is read: it only looks into packages that its table lists."""
-    if _MODULE in MODULE2PACKAGE:
-        yield
-        return
-    MODULE2PACKAGE[_MODULE] = _PACKAGE
+    before = MODULE2PACKAGE.get(_MODULE)
+    MODULE2PACKAGE[_MODULE] = _ANCHOR
     try:
         yield
     finally:
-        MODULE2PACKAGE.pop(_MODULE, None)
+        MODULE2PACKAGE.pop(_MODULE)
+        if before is not None:
+            MODULE2PACKAGE[_MODULE] = before
 
 
 def _drop_scope(value: Any) -> None:

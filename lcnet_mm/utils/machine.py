@@ -1,4 +1,4 @@
-"""The machine that figures were measured on: they mean nothing without it."""
+"""A description of the machine, without which measured times mean nothing."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-# Instructions that decide how fast a network runs.
-FLAGS = ('sse4_2', 'avx2', 'fma', 'f16c', 'avx512f', 'avx512_vnni', 'avx_vnni', 'avx512_bf16', 'amx_bf16', 'amx_int8')
-PACKAGES = (
+# Instruction sets that decide how fast a network runs.
+_FLAGS = ('sse4_2', 'avx2', 'fma', 'f16c', 'avx512f', 'avx512_vnni', 'avx_vnni', 'avx512_bf16', 'amx_bf16', 'amx_int8')
+_PACKAGES = (
     *('lcnet-mm', 'torch', 'openvino', 'onnxruntime', 'nncf', 'mmengine', 'mmcv', 'mmdet', 'mmsegmentation'),
     *('mmpretrain', 'mmdeploy', 'numpy', 'opencv-python'),
 )
 
 
-def read_cpuinfo() -> list[dict[str, str]]:
-    """Return the entries of ``/proc/cpuinfo``, one for each logical CPU; empty where there is none."""
+def _read_cpuinfo() -> list[dict[str, str]]:
+    """Return the entries of ``/proc/cpuinfo``, one for each logical CPU; none if there is no such file."""
     file = Path('/proc/cpuinfo')
     if not file.is_file():
         return []
@@ -29,32 +29,32 @@ def read_cpuinfo() -> list[dict[str, str]]:
     return entries
 
 
-def usable_cpus() -> set[int]:
-    """Logical CPUs that this process may use."""
+def _usable_cpus() -> set[int]:
+    """Return the logical CPUs that this process may use."""
     return os.sched_getaffinity(0) if hasattr(os, 'sched_getaffinity') else set(range(os.cpu_count() or 1))
 
 
 def physical_cores() -> int:
-    """Physical cores that this process may use; hyper-threads of one core count once."""
-    usable = usable_cpus()
+    """Return the number of physical cores that this process may use; the hyper-threads of one core count once."""
+    usable = _usable_cpus()
     cores = {
         (entry.get('physical id', '0'), entry.get('core id', entry.get('processor', '0')))
-        for entry in read_cpuinfo()
+        for entry in _read_cpuinfo()
         if int(entry.get('processor', -1)) in usable
     }
     return len(cores) or len(usable)
 
 
 def installed_version(package: str) -> str | None:
-    """Version of an installed package, or None."""
+    """Return the version of a package, or None if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
         return None
 
 
-def git_commit() -> str | None:
-    """Commit of the source tree that runs, with '+' where it was changed; None outside a repository."""
+def _git_commit() -> str | None:
+    """Return the commit of the running source tree, with '+' if files were changed; None outside a repository."""
     folder = Path(__file__).parent
     try:
         run = [
@@ -67,19 +67,19 @@ def git_commit() -> str | None:
 
 
 def describe_machine() -> dict[str, Any]:
-    """CPU, instructions, cores, load and versions, as JSON types."""
-    cpus = read_cpuinfo()
+    """Return CPU, instruction sets, cores, load and versions as JSON types."""
+    cpus = _read_cpuinfo()
     flags = set(cpus[0].get('flags', '').split()) if cpus else set()
     return dict(
         cpu=cpus[0].get('model name', 'unknown CPU') if cpus else platform.processor() or 'unknown CPU',
-        flags=[flag for flag in FLAGS if flag in flags],
+        flags=[flag for flag in _FLAGS if flag in flags],
         physical_cores=physical_cores(),
-        logical_cpus=len(usable_cpus()),
+        logical_cpus=len(_usable_cpus()),
         load=round(os.getloadavg()[0], 2),
         system=platform.platform(),
         python=platform.python_version(),
-        versions={name: found for name in PACKAGES if (found := installed_version(name))},
-        commit=git_commit(),
+        versions={name: found for name in _PACKAGES if (found := installed_version(name))},
+        commit=_git_commit(),
     )
 
 

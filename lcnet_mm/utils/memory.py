@@ -1,25 +1,25 @@
-"""Peak memory of a piece of work on the CPU, which torch does not count."""
+"""Peak memory on the CPU, which PyTorch does not count."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-STATUS, CLEAR = Path('/proc/self/status'), Path('/proc/self/clear_refs')
+_STATUS, _CLEAR = Path('/proc/self/status'), Path('/proc/self/clear_refs')
 
 
 def resident(field: str) -> int:
-    """Bytes of this process in memory: now (``VmRSS``) or at the peak (``VmHWM``)."""
-    (line,) = (line for line in STATUS.read_text().splitlines() if line.startswith(f'{field}:'))
+    """Return the bytes of this process in memory: now (``VmRSS``) or at the peak (``VmHWM``)."""
+    (line,) = (line for line in _STATUS.read_text().splitlines() if line.startswith(f'{field}:'))
     return int(line.split()[1]) * 1024
 
 
 class PeakMemory:
-    """Context in which the growth of the process at its peak is measured, from Linux's own counter.
+    """Context that measures by how much the memory of the process grows at its peak, by Linux's counter.
 
-    Memory that an allocator held already is not seen: measure the largest case first, or in a process of its own.
+    Memory that an allocator kept from before is not seen: measure the largest case first, or each in its own process.
 
     Attributes:
-        added: Bytes at the peak above those at the beginning; None where the system does not tell.
+        added: Bytes at the peak minus those at the beginning; None if the system does not say.
     """
 
     added: int | None = None
@@ -27,7 +27,7 @@ class PeakMemory:
     def __enter__(self) -> PeakMemory:
         try:
             # proc(5): writing 5 resets the peak to what is resident now.
-            CLEAR.write_text('5')
+            _CLEAR.write_text('5')
             self._before: int | None = resident('VmRSS')
         except OSError:
             self._before = None

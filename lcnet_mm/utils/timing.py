@@ -1,4 +1,4 @@
-"""Timing in turn: every round times every call once, so that what slows the machine slows them all."""
+"""Timing in turn: every round times every call once, so that whatever slows down the machine affects all of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ MIN_WARMUP = 10
 
 @dataclass
 class Latency:
-    """Seconds of every call of one network."""
+    """The times of all calls of one network.
+
+    Attributes:
+        seconds: One number for each call.
+    """
 
     seconds: list[float] = field(default_factory=list)
 
@@ -23,7 +27,7 @@ class Latency:
         return median(self.seconds)
 
     def to_dict(self) -> dict[str, Any]:
-        """Milliseconds as JSON types."""
+        """Return median, 90th percentile and minimum in milliseconds, and the number of calls, as JSON types."""
         p90 = quantiles(self.seconds, n=10)[-1] if len(self.seconds) > 1 else self.seconds[0]
         return dict(median=1e3 * self.median, p90=1e3 * p90, minimum=1e3 * min(self.seconds), calls=len(self.seconds))
 
@@ -34,16 +38,19 @@ def time_in_turn(
     warmup: int = MIN_WARMUP,
     progress: Callable[[], Any] = lambda: None,
 ) -> dict[str, Latency]:
-    """Call functions in turn, each one twice in a row, of which the second call counts.
+    """Call functions in turn, in every round each one twice in a row, and time the second call.
 
-    The first one fills the caches, which hold what ran before: without it a small network after a large one took 15 %
-    longer than after itself.
+    The first call fills the caches, which still hold the data of the function before. Without it, a small network took
+    15 % longer after a large network than after itself.
 
     Args:
-        calls: By name.
-        rounds: Calls of each that count.
-        warmup: Calls of each before, which do not.
+        calls: The functions by name.
+        rounds: Number of rounds that are recorded.
+        warmup: Number of rounds before them that are not.
         progress: Called after every round.
+
+    Returns:
+        The times of each function by name.
     """
     results = {name: Latency() for name in calls}
     for index in range(warmup + rounds):

@@ -1,6 +1,8 @@
 """Export of every family of models, and of stock ones, with parity."""
 
 import json
+import re
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -12,12 +14,16 @@ import torch
 from deploy_cases import CLASSIFIER, RTMDET, SEGMENTOR, detector_config, export, save_image, save_random
 from mmdeploy.apis import build_task_processor
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 
 from lcnet_mm.apis import load_config
 from lcnet_mm.deploy.backend import OpenVINOWrapper
-from lcnet_mm.deploy.export import deploy, drops
+from lcnet_mm.deploy.evaluation import drops
+from lcnet_mm.deploy.export import deploy
+from lcnet_mm.deploy.parity import format_table
+from lcnet_mm.runtime import Classifier
+from lcnet_mm.utils.checkpoint import load_weights
 from lcnet_mm.utils.errors import UserError
+from lcnet_mm.utils.models import build_model
 from lcnet_mm.utils.openvino import openvino_core
 
 DEPLOY_CONFIGS = sorted(Path('configs/deploy').glob('*.py'))
@@ -56,6 +62,12 @@ def test_deploy_configs_are_named_for_what_they_hold(path):
         assert shape == f'static-{height}x{width}'
 
 
+def read_table(result):
+    """The rows of the table that the command prints, by the words of its header."""
+    header, *rows = (re.split(r'  +', line) for line in format_table(result.comparisons).splitlines())
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
 @pytest.mark.parametrize('family', ['gfl', 'simota', 'aligned'])
 @pytest.mark.parametrize('form', ['detection', 'detection-raw'])
 def test_detectors(family, form, tmp_path):
@@ -78,7 +90,7 @@ def test_detectors(family, form, tmp_path):
         shapes = {output.any_name: list(output.shape) for output in model.outputs}
         assert shapes == dict(scores=[1, points, num_classes], boxes=[1, points, 4])
     else:
-        assert sum('of 0 detections' in c.detail for c in result.comparisons) == 0
+        assert not any(c.empty for c in result.comparisons)
     files = {path.name for path in result.work_dir.iterdir()}
     assert files == {
         'end2end.onnx', 'end2end.xml', 'end2end.bin', 'model.json', 'parity.json', 'pytorch.jpg', 'exported.jpg'
@@ -88,12 +100,14 @@ def test_detectors(family, form, tmp_path):
 
 def test_dynamic_detector_takes_other_sizes_and_batches(tmp_path):
     cfg = detector_config('aligned', 4)
+    # The hundred best of random weights have nearly the same score, so that rounding decides which they are.
+    cfg.model.test_cfg.max_per_img = 400
     result = export('detection_openvino_dynamic', cfg, tmp_path, None)
     assert result.passed, [c for c in result.comparisons if not c.passed]
     wrapper = OpenVINOWrapper(str(result.work_dir / 'end2end.xml'), ['dets', 'labels'])
     images = torch.randn(2, 3, 96, 160, generator=torch.Generator().manual_seed(1))
     both = wrapper({'input': images})
-    assert both['dets'].shape == (2, 100, 5)
+    assert both['dets'].shape == (2, 400, 5)
     # The same, one by one, from the same compiled models.
     for index in range(2):
         single = wrapper({'input': images[index : index + 1]})
@@ -115,11 +129,15 @@ def test_static_model_takes_a_batch_image_by_image_and_refuses_other_sizes(tmp_p
         wrapper({'input': torch.randn(1, 3, 64, 100)})
 
 
-def test_no_detection(tmp_path):
+def test_nothing_detected_is_no_proof(tmp_path):
     cfg = detector_config('gfl', 2)
     cfg.model.test_cfg.score_thr = 1.0
     result = export('detection_openvino_static-320x320', cfg, tmp_path, (64, 64))
-    assert result.passed and all('of 0 detections' in c.detail for c in result.comparisons)
+    assert not result.passed and result.problem.startswith('nothing was detected')
+    assert all(c.empty and not c.passed and 'proves nothing' in c.detail for c in result.comparisons)
+    report = json.loads((result.work_dir / 'parity.json').read_text())
+    assert not report['passed'] and report['problem'] == result.problem
+    assert {row['parity'] for row in read_table(result)} == {'empty'}
 
 
 @pytest.mark.parametrize(
@@ -154,7 +172,6 @@ def test_mmdeploys_own_calls(form, tmp_path):
     result = export(f'{form}_openvino_static-320x320', cfg, tmp_path, (128, 96))
     deploy_cfg = load_config(f'configs/deploy/{form}_openvino_static-320x320.py')
     deploy_cfg.onnx_config.input_shape = [128, 96]
-    init_default_scope('mmdet')
     processor = build_task_processor(cfg, deploy_cfg, 'cpu')
     backend = processor.build_backend_model([str(result.work_dir / 'end2end.xml')])
     model = processor.build_pytorch_model(str(tmp_path / 'random.pth'))
@@ -173,7 +190,6 @@ def test_fp16_weights_have_their_own_tolerance(tmp_path):
     deploy_cfg = load_config('configs/deploy/detection-raw_openvino_static-320x320.py')
     deploy_cfg.onnx_config.input_shape = [64, 64]
     deploy_cfg.backend_config.compress_to_fp16 = True
-    init_default_scope('mmdet')
     checkpoint, image = save_random(cfg, tmp_path / 'random.pth'), save_image(tmp_path / 'image.png')
     result = deploy(deploy_cfg, cfg, 'test.py', checkpoint, image, tmp_path / 'export')
     worst = {backend: max(c.worst for c in result.comparisons if c.backend == backend and c.output == 'scores')
@@ -186,7 +202,7 @@ def test_fp16_weights_have_their_own_tolerance(tmp_path):
 
 def test_a_wrong_export_is_noticed(tmp_path, monkeypatch):
     """Weights that change after the export: the report names the outputs, and nothing passes."""
-    import lcnet_mm.deploy.export as module
+    import lcnet_mm.deploy.comparison as module
 
     def spoil(*args):
         run = original(*args)
@@ -200,10 +216,25 @@ def test_a_wrong_export_is_noticed(tmp_path, monkeypatch):
     assert any(c['output'] == 'scores' and not c['passed'] and c['worst'] > 1 for c in report['comparisons'])
 
 
-def test_drops():
-    both = dict(pytorch={'coco/bbox_mAP': 0.5, 'mIoU': 60.0}, exported={'coco/bbox_mAP': 0.4995, 'mIoU': 59.8})
-    assert drops(both) == {'mIoU': pytest.approx(0.2)}
-    assert drops({}) == {}
+@pytest.mark.parametrize(
+    'name, pytorch, allowed',
+    [('coco/bbox_mAP', 0.5, 0.001), ('pascal_voc/mAP', 0.7, 0.001), ('mIoU', 60.0, 0.1), ('accuracy/top1', 90.0, 0.05)],
+)
+def test_drops_of_every_main_metric_are_limited(name, pytorch, allowed):
+    def lost(drop):
+        return drops(dict(pytorch={name: pytorch, 'other': 1.0}, exported={name: pytorch - drop}))
+
+    assert lost(0.9 * allowed) == {} and lost(-1.0) == {}
+    assert lost(1.1 * allowed) == {name: pytest.approx(1.1 * allowed)}
+    # Nothing detected by the export alone.
+    assert drops(dict(pytorch={name: pytorch}, exported={})) == {name: pytorch}
+
+
+def test_drops_without_a_known_metric():
+    assert drops({}) == {} and drops(dict(pytorch={}, exported={})) == {}
+    assert drops(dict(pytorch={'mIoU': 60.0}, exported={'mIoU': 58.0}), argmax_first=True) == {}
+    with pytest.raises(UserError, match='gives recall; to compare the accuracy it needs one of coco/bbox_mAP'):
+        drops(dict(pytorch={'recall': 1.0}, exported={'recall': 1.0}))
 
 
 def test_mistakes(tmp_path):
@@ -219,7 +250,6 @@ def test_mistakes(tmp_path):
     (tmp_path / 'broken.png').write_bytes(b'no image')
     with pytest.raises(UserError, match=r'broken\.png'):
         deploy(deploy_cfg, cfg, 'c.py', checkpoint, tmp_path / 'broken.png', target)
-    init_default_scope('mmdet')
     wide = detector_config('gfl', 3)
     with pytest.raises(UserError, match='made for another model'):
         deploy(deploy_cfg, wide, 'c.py', checkpoint, image, target)
@@ -249,7 +279,6 @@ def test_argmax_before_or_behind_the_resize(tmp_path):
     deploy_cfg = load_config('configs/deploy/segmentation_openvino_static-512x1024.py')
     deploy_cfg.onnx_config.input_shape = [160, 96]
     deploy_cfg.codebase_config.argmax_first = True
-    init_default_scope('mmseg')
     checkpoint, image = save_random(cfg, tmp_path / 'random.pth'), save_image(tmp_path / 'image.png')
     result = deploy(deploy_cfg, cfg, 'test.py', checkpoint, image, tmp_path / 'first')
     assert result.passed, [c for c in result.comparisons if not c.passed]
@@ -268,3 +297,69 @@ def test_first_argmax_is_argmax():
     logits = torch.randint(-3, 3, (2, 19, 11, 13), generator=torch.Generator().manual_seed(0)).float()
     expected = torch.from_numpy(logits.numpy().argmax(1, keepdims=True))
     assert torch.equal(first_argmax(logits), expected)
+
+
+def test_one_image_is_compared(tmp_path):
+    cfg = detector_config('gfl', 2)
+    deploy_cfg = load_config('configs/deploy/detection-raw_openvino_static-320x320.py')
+    deploy_cfg.onnx_config.input_shape = [64, 64]
+    checkpoint, folder = save_random(cfg, tmp_path / 'random.pth'), tmp_path / 'images'
+    folder.mkdir()
+    image = save_image(folder / 'b.png')
+    assert deploy(deploy_cfg, cfg, 'c.py', checkpoint, folder, tmp_path / 'one').passed
+    shutil.copy(image, folder / 'a.png')
+    with pytest.raises(UserError, match=r'compared on one image, and the folder .*images has 2; name one.*a\.png'):
+        deploy(deploy_cfg, cfg, 'c.py', checkpoint, folder, tmp_path / 'two')
+    assert not (tmp_path / 'two').exists()
+
+
+@pytest.mark.parametrize('size', [(96, 96), (128, 96)])
+def test_another_input_size_of_a_classifier(size, tmp_path):
+    """It changes the network's input and what happens to images before, not the description alone."""
+    result = export('classification_openvino_static-224x224', Config(CLASSIFIER), tmp_path, size)
+    assert result.passed
+    width, height = size
+    for file in ('end2end.onnx', 'end2end.xml'):
+        (entry,) = openvino_core().read_model(result.work_dir / file).inputs
+        assert list(entry.shape) == [1, 3, height, width]
+    described = json.loads((result.work_dir / 'model.json').read_text())['input']
+    # The test pipeline resizes the short edge to 72 and crops 64.
+    edge = round(72 * max(size) / 64)
+    assert described['size'] == list(size)
+    assert [step['size'] for step in described['steps']] == [edge, list(size)]
+    probabilities = Classifier(result.work_dir)(tmp_path / 'image.png')
+    model = build_model(Config(CLASSIFIER)).eval()
+    load_weights(model, tmp_path / 'random.pth')
+    image = cv2.imread(str(tmp_path / 'image.png'))
+    scale = edge / min(image.shape[:2])
+    resized = cv2.resize(image, (int(image.shape[1] * scale), edge))
+    top, left = round((edge - height) / 2), round((resized.shape[1] - width) / 2)
+    crop = torch.from_numpy(resized[top : top + height, left : left + width]).permute(2, 0, 1)
+    with torch.no_grad():
+        expected = model(**model.data_preprocessor(dict(inputs=crop[None])), mode='tensor').softmax(1)[0]
+    np.testing.assert_allclose(probabilities, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    'deploy_name, config, size',
+    [
+        ('segmentation_openvino_static-512x1024', SEGMENTOR, (128, 64)),
+        ('classification_openvino_static-224x224', CLASSIFIER, (64, 64)),
+        ('detection_openvino_static-320x320', RTMDET, (96, 96)),
+    ],
+)
+def test_mmdeploys_visualize_writes_the_file_that_it_is_given(deploy_name, config, size, tmp_path, monkeypatch):
+    result = export(Path('configs/deploy', deploy_name).resolve(), Config(config), tmp_path, size)
+    deploy_cfg = load_config(f'configs/deploy/{deploy_name}.py')
+    deploy_cfg.onnx_config.input_shape = list(size)
+    processor = build_task_processor(Config(config), deploy_cfg, 'cpu')
+    model = processor.build_backend_model([str(result.work_dir / 'end2end.xml')])
+    data, _ = processor.create_input(str(tmp_path / 'image.png'), list(size))
+    (tmp_path / 'here').mkdir()
+    monkeypatch.chdir(tmp_path / 'here')
+    with torch.no_grad():
+        (sample,) = model.test_step(data)
+    target = tmp_path / 'drawings' / 'drawing.png'
+    processor.visualize(image=str(tmp_path / 'image.png'), result=sample, output_file=str(target), window_name='w')
+    assert cv2.imread(str(target)) is not None
+    assert not list(Path().iterdir())

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from lcnet_mm.deploy.parity import (
+    Comparison,
     Detections,
     box_iou,
     compare_arrays,
     compare_detections,
     compare_masks,
     compare_probabilities,
+    is_proven,
 )
 
 BOXES = np.array([[10, 10, 110, 110], [200, 50, 260, 90]], float)
@@ -42,11 +44,29 @@ def test_detections_at_the_threshold_are_passed_over():
     assert compare_detections(FOUND, FOUND, 0.05, 2)[0]
 
 
+def test_no_detections_are_no_proof():
+    none = Detections(BOXES[:0], FOUND.scores[:0], FOUND.labels[:0])
+    for one, other, threshold in ((none, none, 0.05), (FOUND, FOUND, 0.95)):
+        result = compare_detections(one, other, threshold, 100)
+        assert result.empty and not result.passed and 'proves nothing' in result.detail
+
+
+def comparison(backend='openvino', **changes):
+    return Comparison('image', backend, 'detections', **{**dict(passed=True, worst=0, limit=0, detail=''), **changes})
+
+
+def test_each_backend_must_be_compared_on_something():
+    good, empty, wrong = comparison(), comparison(passed=False, empty=True), comparison(passed=False)
+    assert is_proven([good, empty, empty]) and is_proven([good])
+    assert not is_proven([empty, empty]) and not is_proven([]) and not is_proven([good, wrong])
+    assert not is_proven([good, comparison('onnxruntime', passed=False, empty=True)])
+
+
 def test_arrays():
     expected = np.array([1.0, 0.0])
     assert compare_arrays(expected, expected + [9e-4, 9e-6])[0]
-    passed, worst, _, _ = compare_arrays(expected, expected + [0, 3e-5])
-    assert not passed and worst == pytest.approx(3)
+    result = compare_arrays(expected, expected + [0, 3e-5])
+    assert not result.passed and result.worst == pytest.approx(3)
     assert not compare_arrays(expected, expected[:1])[0]
     assert not compare_arrays(expected, expected * np.nan)[0]
 

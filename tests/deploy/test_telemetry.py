@@ -11,7 +11,8 @@ import pytest
 import torch
 from deploy_cases import CLASSIFIER
 from mmengine.config import Config
-from mmengine.registry import MODELS, init_default_scope
+
+from lcnet_mm.utils.models import build_model
 
 ROOT = Path(__file__).parents[2]
 # Nothing of pytest and of a CI, which switch telemetry off by themselves.
@@ -47,8 +48,7 @@ def classifier(tmp_path) -> list[Path]:
     )
     cfg.test_evaluator = dict(type='Accuracy', topk=(1,))
     cfg.test_cfg = dict()
-    init_default_scope('mmpretrain')
-    model = MODELS.build({**cfg.model, 'data_preprocessor': dict(type='ClsDataPreprocessor', **cfg.data_preprocessor)})
+    model = build_model(cfg)
     torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / 'weights.pth')
     (tmp_path / 'config.py').write_text(cfg.pretty_text)
     return [tmp_path / 'config.py', tmp_path / 'weights.pth', images / '0' / '0.png', images]

@@ -1,7 +1,12 @@
-# Used where the model's test_cfg is silent.
+# Detections with the NMS inside the graph.
+_base_ = './onnx.py'
+
+onnx_config = dict(output_names=['dets', 'labels'])
 codebase_config = dict(
     type='mmdet',
     task='ObjectDetection',
+    model_type='end2end',
+    # Used where the model's test_cfg is silent.
     post_processing=dict(
         score_threshold=0.05,
         confidence_threshold=0.005,

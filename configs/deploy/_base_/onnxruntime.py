@@ -1,3 +1,1 @@
-_base_ = './onnx.py'
-
 backend_config = dict(type='onnxruntime')
