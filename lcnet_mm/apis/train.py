@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -57,6 +58,8 @@ def build_runner(cfg: Config, splits: Sequence[str]) -> Runner:
     Raises:
         UserError: a file is missing or the config cannot be built.
     """
+    # Our configs import it themselves; any other config needs its loader of checkpoints to resume, and amp its wrapper.
+    import_module('lcnet_mm.engine')
     check_data(cfg, tuple(splits))
     # mmengine keeps one visualizer for each name, and it would go on writing into the folder of an earlier run.
     if cfg.get('visualizer'):

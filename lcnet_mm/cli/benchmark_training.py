@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import torch
@@ -11,7 +10,9 @@ from mmengine.config import DictAction
 from mmengine.logging import MMLogger
 
 from ..apis import check_data, load_config
+from ..latency.busy import profile_busy
 from ..latency.training import RandomBatches, TrainingBench, profile_training, stock_gfl
+from ..utils.files import write_json
 
 DESCRIPTION = (
     'Train single-stage detectors for a few steps on their own data, in turn, and print the median '
@@ -47,6 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--epoch', type=int, default=0, help='training phase, for heads that change their assigner (default: 0)'
     )
+    parser.add_argument(
+        '--busy',
+        action='store_true',
+        help='train each variant on its own, every other step beside a process that keeps one core busy',
+    )
     parser.add_argument('--threads', type=int, metavar='N', help='default: all cores')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the medians to this file')
     parser.add_argument(
@@ -78,6 +84,14 @@ def run(args: argparse.Namespace) -> None:
         for variant in args.variants:
             switches = [] if variant == 'default' else variant.split('+')
             benches[f'{path}, {variant}'] = TrainingBench(cfg, switches, batches, args.epoch)
+    if args.busy:
+        busy = {name: profile_busy(bench, args.steps) for name, bench in benches.items()}
+        print(f'{args.steps} steps of each kind, {torch.get_num_threads()} threads, medians')
+        for name, comparison in busy.items():
+            print(f'\n{name}, batch {comparison.quiet.batch_size}\n{comparison.format_table()}')
+        if args.json:
+            write_json(args.json, {name: comparison.to_dict() for name, comparison in busy.items()})
+        return
     profiles = profile_training(benches, args.steps)
     print(f'the configs in turn, {args.steps} steps, {torch.get_num_threads()} threads, medians')
     first_step = next(iter(profiles.values())).step
@@ -85,4 +99,4 @@ def run(args: argparse.Namespace) -> None:
         ratio = f'{first_step / profile.step:.2f} x the speed of the first'
         print(f'\n{name}, batch {profile.batch_size}, {ratio}\n{profile.format_table()}')
     if args.json:
-        args.json.write_text(json.dumps({name: p.to_dict() for name, p in profiles.items()}, indent=1) + '\n')
+        write_json(args.json, {name: profile.to_dict() for name, profile in profiles.items()})

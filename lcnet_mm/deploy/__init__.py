@@ -13,7 +13,7 @@ for _package in ('mmdeploy', 'onnx', 'openvino'):
 # Before anything imports OpenVINO or NNCF.
 disable_telemetry()
 
-from . import rewriters, tasks  # noqa: E402
+from . import rewriters, tasks  # noqa: E402, F401  # registered with mmdeploy
 from .backend import OpenVINOManager, OpenVINOWrapper  # noqa: E402
 
-__all__ = ['OpenVINOManager', 'OpenVINOWrapper', 'rewriters', 'tasks']
+__all__ = ['OpenVINOManager', 'OpenVINOWrapper']

@@ -1,1 +1,45 @@
-"""Measuring time: interleaved rounds, medians, and what was measured on which CPU."""
+"""Measuring time: interleaved rounds, medians, and what was measured on which CPU.
+
+The modules are imported when one of their names is asked for: counting parameters needs no mmdeploy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .benchmark import Report, Settings, run_benchmark
+    from .busy import BusyProfile, profile_busy
+    from .complexity import Complexity, measure
+    from .training import TrainingBench, TrainingProfile, profile_training
+
+__all__ = [
+    'BusyProfile',
+    'Complexity',
+    'Report',
+    'Settings',
+    'TrainingBench',
+    'TrainingProfile',
+    'measure',
+    'profile_busy',
+    'profile_training',
+    'run_benchmark',
+]
+
+_MODULE_OF = {
+    'BusyProfile': 'busy',
+    'Complexity': 'complexity',
+    'Report': 'benchmark',
+    'Settings': 'benchmark',
+    'TrainingBench': 'training',
+    'TrainingProfile': 'training',
+    'measure': 'complexity',
+    'profile_busy': 'busy',
+    'profile_training': 'training',
+    'run_benchmark': 'benchmark',
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULE_OF:
+        return getattr(import_module(f'.{_MODULE_OF[name]}', __name__), name)
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
