@@ -73,7 +73,7 @@ class _DetectionPredictor:
         self.model, self.spec, self.score_thr = model, spec, score_thr
         self.pipeline = Compose([dict(type='mmdet.LoadImageFromNDArray'), *spec.pipeline[1:]])
         self.visualizer = VISUALIZERS.build(dict(type='DetLocalVisualizer', name='predict'))
-        self.visualizer.dataset_meta = dict(classes=spec.classes, palette=_as_lists(spec.palette))
+        self.visualizer.dataset_meta = dict(classes=spec.classes, palette=_as_list(spec.palette))
 
     @torch.no_grad()
     def __call__(self, image: np.ndarray) -> Prediction:
@@ -106,7 +106,7 @@ class _SegmentationPredictor:
         count = model.num_classes
         self.classes = spec.classes if len(spec.classes) == count else tuple(map(str, range(count)))
         self.visualizer = VISUALIZERS.build(dict(type='SegLocalVisualizer', name='predict', alpha=0.6))
-        palette = _as_lists(spec.palette) or np.random.default_rng(0).integers(0, 256, (count, 3)).tolist()
+        palette = _as_list(spec.palette) or np.random.default_rng(0).integers(0, 256, (count, 3)).tolist()
         self.visualizer.dataset_meta = dict(classes=self.classes, palette=palette)
 
     @torch.no_grad()
@@ -159,9 +159,9 @@ def _run(model: Any, data: Any) -> Any:
     return sample
 
 
-def _as_lists(palette: tuple[tuple[int, ...], ...] | None) -> list[list[int]] | None:
-    """Return a palette as the visualizers of the mm libraries take it."""
-    return [list(color) for color in palette] if palette else None
+def _as_list(palette: tuple[tuple[int, ...], ...] | None) -> list[tuple[int, ...]] | None:
+    """Return a palette as the visualizers of the mm libraries take it: a list of tuples."""
+    return list(palette) if palette else None
 
 
 _PREDICTORS: dict[str, Callable[[Any, ModelSpec, float], Callable[[np.ndarray], Prediction]]] = {
