@@ -47,7 +47,7 @@ endif
 	$(BIN)/lint-imports
 
 docs: setup ## build the documentation into site/
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 wheel: setup ## build the wheel into dist/
 	rm -rf build
