@@ -121,7 +121,9 @@ def test_mistakes_are_one_line(scans, teacher, tmp_path):
     config = write_config(tmp_path, scans, teacher, 8)
     run = ('train.py', config, '--work-dir', tmp_path / 'work', '--cfg-options')
     assert_one_line_error(run_tool(*run, 'model.teacher_checkpoint=none.pth'), 'the teacher', 'none.pth does not exist')
-    assert_one_line_error(run_tool(*run, 'model.teacher.head.num_classes=7'), 'model.teacher.head.num_classes is 7', '10 classes')
+    assert_one_line_error(
+        run_tool(*run, 'model.teacher.head.num_classes=7'), 'model.teacher.head.num_classes is 7', '10 classes'
+    )
     assert_one_line_error(run_tool(*run, 'load_from=stage1.pth'), 'checkpoint stage1.pth does not exist')
     (tmp_path / 'empty.txt').write_text('')
     broken = tmp_path / 'broken.py'
