@@ -28,10 +28,10 @@ def forget_runs() -> None:
         kind._instance_dict.clear()
 
 
-def command_of(name: str) -> str:
-    """The command that a file of ``tools/`` runs."""
-    (command,) = re.findall(r"run_tool\('([\w-]+)'\)", (ROOT / 'tools' / name).read_text())
-    return command
+def command_of(name: str) -> str | None:
+    """The command that a file of ``tools/`` runs; None for one that is a program of its own."""
+    found = re.findall(r"run_tool\('([\w-]+)'\)", (ROOT / 'tools' / name).read_text())
+    return found[0] if found else None
 
 
 def run_tool(name: str, *args: object, cwd: Path = ROOT) -> subprocess.CompletedProcess:
@@ -39,11 +39,14 @@ def run_tool(name: str, *args: object, cwd: Path = ROOT) -> subprocess.Completed
 
     A process of its own would import torch and the mm packages again, which takes longer than most commands.
     """
+    command = command_of(name)
+    if command is None:
+        return run_tool_process(name, *args, cwd=cwd)
     output, errors, threads = io.StringIO(), io.StringIO(), torch.get_num_threads()
     forget_runs()
     with chdir(cwd), mock.patch.dict(os.environ), redirect_stdout(output), redirect_stderr(errors):
         try:
-            run_command(command_of(name), list(map(str, args)), f'python tools/{name}')
+            run_command(command, list(map(str, args)), f'python tools/{name}')
         except SystemExit as end:
             code = end.code or 0
         except Exception:

