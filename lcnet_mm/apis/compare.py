@@ -1,14 +1,17 @@
-"""Training configs with several seeds, and saying how far their differences can be trusted."""
+"""Train configs with several seeds and compare a metric."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from mmengine.config import Config
+from mmengine.logging import print_log
 from tqdm import tqdm
 
 from ..utils.config import load_config
@@ -17,6 +20,9 @@ from ..utils.files import write_json
 from .test import test
 from .train import newest_checkpoint, train
 
+# In the folder of each run: the resolved config that it was started with, and the metrics once it is complete.
+_CONFIG_FILE, _METRICS_FILE = 'config.json', 'metrics.json'
+
 
 @dataclass
 class Comparison:
@@ -24,8 +30,8 @@ class Comparison:
 
     Attributes:
         metric: Name of the metric.
-        results: Its values by config, one for each seed.
         seeds: The seeds.
+        results: The values of the metric by config, one for each seed.
     """
 
     metric: str
@@ -33,7 +39,11 @@ class Comparison:
     results: dict[str, list[float]] = field(default_factory=dict)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Mean, spread and difference to the first config, with the spread of the differences over equal seeds."""
+        """Return a row per config: mean, spread and range of the metric, and the difference to the first config.
+
+        The difference is taken between runs of equal seeds: ``difference`` is its mean, ``difference_std`` its
+        standard deviation, and ``better`` the number of seeds with which the config is better than the first.
+        """
         first = next(iter(self.results.values()))
         rows = []
         for name, values in self.results.items():
@@ -42,11 +52,11 @@ class Comparison:
                 dict(
                     name=name,
                     mean=mean(values),
-                    std=spread(values),
+                    std=_spread(values),
                     minimum=min(values),
                     maximum=max(values),
                     difference=mean(differences),
-                    difference_std=spread(differences),
+                    difference_std=_spread(differences),
                     better=sum(difference > 0 for difference in differences),
                 )
             )
@@ -71,8 +81,8 @@ class Comparison:
         return '\n'.join(lines)
 
 
-def spread(values: Sequence[float]) -> float:
-    """Return standard deviation of a sample; 0 for a single value."""
+def _spread(values: Sequence[float]) -> float:
+    """Return the standard deviation of a sample; 0 for a single value."""
     return stdev(values) if len(values) > 1 else 0.0
 
 
@@ -84,20 +94,25 @@ def compare(
     metric: str = 'accuracy/top1',
     options: dict[str, Any] | None = None,
 ) -> Comparison:
-    """Train and evaluate each config with each seed; runs that are complete are not repeated.
+    """Train and evaluate each config with each seed.
+
+    A complete run is not repeated, and an interrupted run is resumed, as long as the config is the one that the run was
+    started with, including its ``_base_`` files and ``options``. Where it has changed, the run is repeated: a warning
+    says which one and why, and the folder of the earlier run is kept as ``NAME/seed_N_old``. Files that a config names,
+    such as data and checkpoints, are not compared.
 
     Args:
         configs: Config files with different names.
-        seeds: Seeds of the initialisation and of the order of the images.
+        seeds: Seeds of the initialization and of the order of the images.
         work_dir: Folder of all runs, ``NAME/seed_N``.
-        metric: What of the evaluation is compared.
+        metric: Name of the metric to compare, as the evaluation returns it.
         options: Overrides of all configs.
 
     Returns:
-        The comparison, which also stands in ``work_dir/comparison.json``.
+        The comparison, which is also written to ``work_dir/comparison.json``.
 
     Raises:
-        UserError: two configs have the same name, or an evaluation lacks the metric.
+        UserError: two configs have the same name, or an evaluation does not return the metric.
     """
     work_dir = Path(work_dir)
     names = [Path(config).stem for config in configs]
@@ -107,7 +122,7 @@ def compare(
     runs = [(name, config, seed) for seed in seeds for name, config in zip(names, configs, strict=True)]
     for name, config, seed in tqdm(runs, desc='compare', unit='run'):
         folder = work_dir / name / f'seed_{seed}'
-        metrics = run(config, seed, folder, options or {})
+        metrics = _run(config, seed, folder, options or {})
         if metric not in metrics:
             raise UserError(f'the evaluation of {config} gives {", ".join(metrics) or "nothing"}, not {metric}')
         comparison.results[name].append(metrics[metric])
@@ -115,18 +130,64 @@ def compare(
     return comparison
 
 
-def run(config: str | Path, seed: int, folder: Path, options: dict[str, Any]) -> dict[str, float]:
+def _run(config: str | Path, seed: int, folder: Path, options: dict[str, Any]) -> dict[str, float]:
     """Train and evaluate a config with a seed, or read the metrics of a run that is complete."""
-    done = folder / 'metrics.json'
-    if done.is_file():
-        result: dict[str, float] = json.loads(done.read_text())
-        return result
-    # The figures of each run stand in its folder; on the screen there is the progress.
+    # The log of each run is in its folder; the screen shows the progress only.
     options = {'log_level': 'WARNING', **options, 'randomness.seed': seed}
+    resolved = _resolve(load_config(config, options))
+    reason = _reason_to_repeat(folder, resolved)
+    if reason:
+        kept = _move_aside(folder)
+        print_log(f'{folder} is trained again: {reason}; the earlier run is kept in {kept}', 'current', logging.WARNING)
+    metrics_file = folder / _METRICS_FILE
+    if metrics_file.is_file():
+        result: dict[str, float] = json.loads(metrics_file.read_text())
+        return result
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / _CONFIG_FILE, resolved)
     train(load_config(config, options), work_dir=folder, resume='auto')
     checkpoint = newest_checkpoint(folder)
     assert checkpoint is not None
     metrics = test(load_config(config, options), checkpoint, work_dir=folder)
     metrics = {name: float(value) for name, value in metrics.items()}
-    write_json(done, metrics)
+    write_json(metrics_file, metrics)
     return metrics
+
+
+def _resolve(cfg: Config) -> Any:
+    """Return everything in a config, ``_base_`` files and overrides included, as it is read back from JSON."""
+    return json.loads(json.dumps(cfg.to_dict(), default=str))
+
+
+def _reason_to_repeat(folder: Path, resolved: Any) -> str | None:
+    """Say why what a folder holds cannot be used for a config, or return None."""
+    file = folder / _CONFIG_FILE
+    if not file.is_file():
+        started = (folder / _METRICS_FILE).is_file() or newest_checkpoint(folder) is not None
+        return f'it has no {_CONFIG_FILE} that says with which config it was made' if started else None
+    before, now = dict(_flatten(json.loads(file.read_text()))), dict(_flatten(resolved))
+    changed = [key for key in {**before, **now} if before.get(key, ...) != now.get(key, ...)]
+    if not changed:
+        return None
+    key, more = changed[0], len(changed) - 1
+    old, new = (repr(values[key]) if key in values else 'nothing' for values in (before, now))
+    return f'in its config, {key} changed from {old} to {new}' + (f' ({more} more changed)' if more else '')
+
+
+def _flatten(value: Any, key: str = '') -> Iterator[tuple[str, Any]]:
+    """Yield the settings of nested dicts and lists with their dotted keys; empty ones count as settings."""
+    if isinstance(value, dict | list) and value:
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for name, part in items:
+            yield from _flatten(part, f'{key}.{name}' if key else str(name))
+    else:
+        yield key, value
+
+
+def _move_aside(folder: Path) -> Path:
+    """Rename a folder to ``NAME_old``, or ``NAME_old2`` and so on where that exists, and return the new path."""
+    number, target = 1, folder.with_name(f'{folder.name}_old')
+    while target.exists():
+        number += 1
+        target = folder.with_name(f'{folder.name}_old{number}')
+    return folder.rename(target)
