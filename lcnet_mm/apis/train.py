@@ -15,6 +15,7 @@ from mmengine.runner import Runner
 from ..data.checks import check_data
 from ..utils.checkpoint import read_checkpoint
 from ..utils.errors import BUILD_ERRORS, UserError, as_user_error
+from .compilation import CompileHook, check_compilable
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
@@ -30,7 +31,7 @@ def use_available_device(cfg: Config, launcher: str) -> None:
     if launcher == 'none' or torch.cuda.is_available():
         return
     if launcher != 'pytorch':
-        raise UserError(f'launcher {launcher} needs GPUs, and none is visible; use --launcher pytorch on CPUs')
+        raise UserError(f'launcher {launcher} needs GPUs, and none is visible; on CPUs use launcher pytorch')
     if 'RANK' not in os.environ:
         raise UserError('launcher pytorch needs the environment that torchrun sets; start with tools/dist_train.sh')
     if not torch.distributed.is_initialized():
@@ -75,6 +76,7 @@ def train(
     work_dir: str | Path,
     resume: str | None = None,
     amp: bool = False,
+    compile: bool = False,
     auto_scale_lr: bool = False,
     launcher: str = 'none',
 ) -> Runner:
@@ -86,6 +88,8 @@ def train(
         resume: 'auto' to go on from the newest checkpoint of ``work_dir`` (or to start if there is none), or a
             checkpoint.
         amp: Whether to use mixed precision.
+        compile: Whether to run the network through torch.compile, which needs a C++ compiler and training images of one
+            size. Validation runs as without it.
         auto_scale_lr: Whether to scale the learning rate by the total batch size although the config does not.
         launcher: One of :data:`LAUNCHERS`.
 
@@ -93,9 +97,12 @@ def train(
         The runner after training.
 
     Raises:
-        UserError: the data or the config is wrong, or the checkpoint to resume or start from cannot be read.
+        UserError: the data or the config is wrong, the checkpoint to resume or start from cannot be read, or
+            ``compile`` cannot work or does not pay.
     """
     cfg.work_dir = str(work_dir)
+    if compile:
+        check_compilable(cfg)
     use_available_device(cfg, launcher)
     if amp:
         enable_amp(cfg)
@@ -112,6 +119,8 @@ def train(
     with as_user_error('the training data cannot be loaded', *BUILD_ERRORS):
         assert runner._train_loop is not None
         runner._train_loop = runner.build_train_loop(runner._train_loop)
+    if compile:
+        runner.register_hook(CompileHook())
     runner.train()
     return runner
 
@@ -130,4 +139,4 @@ def newest_checkpoint(work_dir: str | Path) -> str | None:
     for path in (named, Path(work_dir) / named.name):
         if path.is_file():
             return str(path)
-    raise UserError(f'{pointer} names {named}, which does not exist; name a checkpoint with --resume FILE')
+    raise UserError(f'{pointer} names {named}, which does not exist; name the checkpoint to resume')

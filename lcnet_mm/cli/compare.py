@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import argparse
 
-from mmengine.config import DictAction
 from mmengine.logging import MMLogger
 
 from ..apis import compare
 from ..utils.errors import UserError
+from ._common import add_options
 
 DESCRIPTION = (
-    'Train each config with each seed, evaluate, and print the mean, the spread, and the difference to '
-    'the first config over equal seeds. Runs that are complete are not repeated, so an interrupted call goes on.'
+    'Train each config with each seed, evaluate it, and print the mean, the spread, and the difference to the first '
+    'config over equal seeds. Complete runs are not repeated, so an interrupted call continues where it stopped.'
 )
-EXAMPLE = (
-    'example: %(prog)s configs/demo/ssld/labels.py configs/demo/ssld/ssld.py --seeds 5 --work-dir work_dirs/demo_ssld'
-)
+EXAMPLES = ('configs/demo/ssld/labels.py configs/demo/ssld/ssld.py --seeds 5 --work-dir work_dirs/demo_ssld',)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
-    parser.add_argument('configs', nargs='+', metavar='CONFIG', help='config files')
+    parser.add_argument(
+        'configs', nargs='+', metavar='CONFIG', help='config files; configs/… is also found in the installed package'
+    )
     parser.add_argument('--work-dir', required=True, metavar='DIR', help='folder of all runs and of comparison.json')
     parser.add_argument('--seeds', type=int, default=5, metavar='N', help='number of seeds (default: 5)')
-    parser.add_argument('--metric', default='accuracy/top1', help='default: accuracy/top1')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='override settings of all'
-    )
+    parser.add_argument('--metric', default='accuracy/top1', help='metric to compare (default: accuracy/top1)')
+    add_options(parser, 'all configs')
 
 
 def run(args: argparse.Namespace) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from ..weights.convert import convert_weights
+from ..apis import convert_weights
 
 DESCRIPTION = (
-    'Convert weights of PaddleClas (PP-LCNet), PaddleDetection (PicoDet, generations 1 and 2) or timm '
-    '(lcnet_*) into a checkpoint, and a .safetensors file beside it. Pickles are opened without running code.'
+    'Convert weights of PaddleClas (PP-LCNet), PaddleDetection (PicoDet, generations 1 and 2) or timm (lcnet_*) into a '
+    'checkpoint, and write the same tensors as .safetensors beside it. Pickles are opened without running code.'
 )
-EXAMPLE = (
-    'example: %(prog)s picodet_s_320_coco_lcnet.pdparams '
-    'checkpoints/picodet_s_320.pth --config configs/picodet_like/picodet_s_320_coco.py'
+EXAMPLES = (
+    'picodet_s_320_coco_lcnet.pdparams checkpoints/picodet_s_320.pth '
+    '--config configs/picodet_like/picodet_s_320_coco.py',
 )
 
 
@@ -20,7 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     parser.add_argument('src', help='.pdparams, .pth or .safetensors file')
     parser.add_argument('dst', help='.pth file to write')
-    parser.add_argument('--config', help='config whose model the weights must fill; it is run once')
+    parser.add_argument(
+        '--config', help='config whose model the weights must fill (default: they must fill a backbone); it is run once'
+    )
 
 
 def run(args: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Make the embedded data sets."""
+"""Make the data sets of the demos."""
 
 from __future__ import annotations
 
@@ -9,26 +9,32 @@ from typing import Any
 from ..demos import make_digits_dataset, make_scans_dataset, make_streets_dataset
 from ..utils.errors import UserError
 
-KINDS: dict[str, Callable[..., dict[str, Any]]] = dict(
+_KINDS: dict[str, Callable[..., dict[str, Any]]] = dict(
     digits=make_digits_dataset, streets=make_streets_dataset, scans=make_scans_dataset
 )
 
 DESCRIPTION = (
-    "Make a small data set. digits: scikit-learn's 1,797 scans of handwritten digits, pasted into "
-    "images, as a COCO detection set. streets: drawn street scenes in Cityscapes' layout (then run "
-    'tools/prepare_cityscapes.py on it). scans: the scans themselves in folders of classes.'
+    "Make a small data set. digits: scikit-learn's 1,797 scans of handwritten digits, pasted into images, as a COCO "
+    "detection data set. streets: drawn street scenes in Cityscapes' layout, to be prepared with lcnet cityscapes. "
+    'scans: the scans themselves, in one folder for each class.'
 )
-EXAMPLE = 'example: %(prog)s data/streets --kind streets'
+EXAMPLES = ('data/streets --kind streets',)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
-    parser.add_argument('dir', help='folder to make; an equal data set that is there already is kept')
-    parser.add_argument('--kind', choices=KINDS, default='digits', help='default: digits')
-    parser.add_argument('--train', type=int, metavar='N', help='training images (default: 1000 digits, 300 streets)')
-    parser.add_argument('--val', type=int, metavar='N', help='validation images (default: 100 digits, 60 streets)')
-    parser.add_argument('--labelled', type=int, metavar='N', help='training scans with a label (default: 100)')
-    parser.add_argument('--seed', type=int, default=0, metavar='N', help='default: 0')
+    parser.add_argument('dir', help='folder to make; if it already has the same data set, it is kept')
+    parser.add_argument('--kind', choices=_KINDS, default='digits', help='which data set (default: digits)')
+    parser.add_argument(
+        '--train', type=int, metavar='N', help='number of training images (default: 1000 digits, 300 streets)'
+    )
+    parser.add_argument(
+        '--val', type=int, metavar='N', help='number of validation images (default: 100 digits, 60 streets)'
+    )
+    parser.add_argument(
+        '--labelled', type=int, metavar='N', help='number of training scans with a label (default: 100)'
+    )
+    parser.add_argument('--seed', type=int, default=0, metavar='N', help='seed of all that is random (default: 0)')
 
 
 def run(args: argparse.Namespace) -> None:
@@ -38,7 +44,7 @@ def run(args: argparse.Namespace) -> None:
     if wrong := [name for name in given if (name == 'num_labelled') is not (args.kind == 'scans')]:
         raise UserError(f'--{wrong[0].removeprefix("num_")} does not go with --kind {args.kind}')
     try:
-        summary = KINDS[args.kind](args.dir, **given, seed=args.seed)
+        summary = _KINDS[args.kind](args.dir, **given, seed=args.seed)
     except (OSError, ValueError, ImportError) as error:
         raise UserError(str(error)) from error
     print(f'{"made" if summary["created"] else "kept"} {summary["out_dir"]}')

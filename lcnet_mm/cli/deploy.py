@@ -5,42 +5,42 @@ from __future__ import annotations
 import argparse
 import sys
 
-from mmengine.config import DictAction
 from mmengine.logging import MMLogger
 
-from ..apis import load_config
 from ..utils.errors import UserError
+from ._common import CONFIG_HELP, add_options
 
 DESCRIPTION = (
-    'Export a checkpoint through mmdeploy, compare PyTorch, ONNX Runtime and OpenVINO, and describe '
-    'the model for lcnet_mm.runtime; with --int8 quantise it too. Exits with 1 if a tolerance is not held.'
+    'Export a checkpoint through mmdeploy, compare the outputs of PyTorch, ONNX Runtime and OpenVINO, and describe the '
+    'model for lcnet_mm.runtime; with --int8 quantize it too. The exit code is 1 if the outputs differ by more than '
+    'their tolerance, or if INT8 loses too much accuracy.'
 )
-EXAMPLE = (
-    'example: %(prog)s configs/deploy/detection_openvino_static-320x320.py '
-    'configs/demo/lcnet_0.5x_digits.py work_dirs/demo/epoch_26.pth data/digits/val2017/000000000001.jpg '
-    '--work-dir work_dirs/deploy'
+EXAMPLES = (
+    'configs/deploy/detection_openvino_static-320x320.py configs/demo/lcnet_0.5x_digits.py '
+    'work_dirs/demo/epoch_26.pth data/digits/val2017/000000000001.jpg --work-dir work_dirs/deploy',
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
-    parser.add_argument('deploy_cfg', help='deploy config file')
+    parser.add_argument('deploy_cfg', help=f'deploy {CONFIG_HELP}')
     parser.add_argument('config', help='config file of the model')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('image', help='image to compare on')
+    parser.add_argument('image', help='image on which the outputs are compared')
     parser.add_argument('--work-dir', required=True, metavar='DIR', help='folder of the results')
     parser.add_argument(
         '--data',
         nargs='?',
         const=True,
+        default=False,
         metavar='ANN',
         help="compare the metrics too, on the config's test data or on this annotation file",
     )
     parser.add_argument(
         '--int8',
         action='store_true',
-        help="quantise too; exits with 1 and keeps FP32 alone if the accuracy on the config's test data, or on --data "
-        'ANN, drops too far',
+        help="quantize too; if the accuracy on the config's test data, or on --data ANN, drops too far, only FP32 is "
+        'kept and the exit code is 1',
     )
     parser.add_argument('--calib', metavar='DIR|ANN', help='images for --int8: a folder or a COCO annotation file')
     parser.add_argument(
@@ -52,13 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--input-size', nargs=2, type=int, metavar=('W', 'H'), help="static input size (default: the deploy config's)"
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help="override settings of the model's config",
-    )
+    add_options(parser, "the model's config", 'model.test_cfg.score_thr=0.1')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -68,45 +62,31 @@ def run(args: argparse.Namespace) -> int:
     if not args.int8 and (args.calib is not None or args.max_drop is not None):
         raise UserError('--calib and --max-drop are for --int8; add it')
     MMLogger.get_instance('mmengine', log_level='WARNING')
-    from ..deploy.export import deploy
+    from ..apis import deploy
     from ..deploy.parity import format_table
 
-    deploy_cfg = load_config(args.deploy_cfg)
-    if args.input_size:
-        deploy_cfg.onnx_config.input_shape = args.input_size
-    cfg = load_config(args.config, args.cfg_options)
-    if isinstance(args.data, str):
-        if not cfg.get('test_dataloader') or not cfg.get('test_evaluator'):
-            raise UserError(f'--data {args.data} needs a config with test_dataloader and test_evaluator')
-        cfg.test_dataloader.dataset.ann_file = args.data
-        cfg.test_evaluator.ann_file = args.data
-    if args.int8:
-        from ..deploy.accuracy_control import check_int8, quantize_export
-
-        images = check_int8(deploy_cfg, cfg, args.calib, args.max_drop)
     result = deploy(
-        deploy_cfg,
-        cfg,
+        args.deploy_cfg,
         args.config,
         args.checkpoint,
         args.image,
         args.work_dir,
-        with_data=args.data is not None,
+        input_size=tuple(args.input_size) if args.input_size else None,
+        data=args.data,
+        calib=args.calib,
+        max_drop=args.max_drop,
+        options=args.cfg_options,
     )
-    print(format_table(result.comparisons))
-    for side, metrics in result.metrics.items():
+    export, quantization = result.export, result.quantization
+    print(format_table(export.comparisons))
+    for side, metrics in export.metrics.items():
         print(f'{side:>9}: ' + ', '.join(f'{key} {value:.4g}' for key, value in metrics.items()))
-    if not result.passed:
-        print(f'error: the export does not compute the same; see {result.work_dir / "parity.json"}', file=sys.stderr)
+    if not export.passed:
+        print(f'error: {export.problem}; see {export.work_dir / "parity.json"}', file=sys.stderr)
         return 1
-    passed = True
-    if args.int8:
-        quantization = quantize_export(
-            deploy_cfg, cfg, args.checkpoint, args.image, args.work_dir, images, args.max_drop
-        )
+    if quantization is not None:
         print(quantization.format_table())
-        passed = quantization.kept
-    print(f'{result.work_dir}: ' + ', '.join(sorted(path.name for path in result.work_dir.iterdir() if path.is_file())))
-    if not passed:
+    print(f'{export.work_dir}: ' + ', '.join(sorted(path.name for path in export.work_dir.iterdir() if path.is_file())))
+    if quantization is not None and not quantization.kept:
         print(f'error: {quantization.format_refusal()}', file=sys.stderr)
-    return 0 if passed else 1
+    return 0 if result.passed else 1

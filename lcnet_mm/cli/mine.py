@@ -5,55 +5,81 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mmengine.config import DictAction
-
 from ..utils.errors import UserError, as_user_error
-from ..utils.files import write_json
+from ._common import add_options, save_json
 
 DESCRIPTION = (
-    'List, for each class of a teacher, the images of an unlabelled pool that it is surest of, each '
-    'for its best class only; near-duplicates of validation images are dropped. Scores and hashes are kept in '
-    'the work dir: an interrupted run, started again, goes on and gives the same list.'
+    'For each class of a teacher, list the images of an unlabelled pool that the teacher is most certain of, each '
+    'image for its best class only. Near-duplicates of validation images are left out. Scores and hashes are kept in '
+    'the work dir: an interrupted run, started again, continues and gives the same list.'
 )
-EXAMPLE = (
-    'example: %(prog)s data/imagenet22k --config configs/imagenet/pplcnet_2.5x_in1k.py '
-    '--checkpoint teacher.pth --val data/imagenet/val --top-k 4000 --out data/mined.txt'
+EXAMPLES = (
+    'data/imagenet22k --config configs/imagenet/pplcnet_2.5x_in1k.py --checkpoint teacher.pth '
+    '--val data/imagenet/val --top-k 4000 --out data/mined.txt',
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
-    parser.add_argument('pool', nargs='+', metavar='POOL', help='folders, with all below them, and text lists')
+    parser.add_argument(
+        'pool', nargs='+', metavar='POOL', help='folders, searched with all folders in them, and text lists of images'
+    )
     teacher = parser.add_mutually_exclusive_group(required=True)
     teacher.add_argument('--config', help='config of the teacher, an mmpretrain classifier with a test_dataloader')
-    teacher.add_argument('--timm', metavar='NAME', help='teacher of timm instead')
-    parser.add_argument('--checkpoint', help="weights of the teacher (with --timm by default timm's own, downloaded)")
-    parser.add_argument('--val', required=True, metavar='DIR|LIST', help='images that nothing listed may resemble')
-    parser.add_argument('--top-k', type=int, required=True, metavar='N', help='images per class')
-    parser.add_argument('--out', type=Path, required=True, metavar='LIST', help='list for the data set ImageList')
+    teacher.add_argument('--timm', metavar='NAME', help='a model of timm as the teacher instead')
+    parser.add_argument(
+        '--checkpoint',
+        metavar='FILE',
+        help="weights of the teacher (with --timm the default is timm's own weights, which are downloaded)",
+    )
+    parser.add_argument(
+        '--val', required=True, metavar='DIR|LIST', help='validation images, of which no near-duplicate is listed'
+    )
+    parser.add_argument('--top-k', type=int, required=True, metavar='N', help='number of images for each class')
+    parser.add_argument(
+        '--out', type=Path, required=True, metavar='LIST', help='list to write, for ImageList data sets'
+    )
     parser.add_argument('--with-label', action='store_true', help="write the teacher's class after each path")
-    parser.add_argument('--json', type=Path, metavar='FILE', help='the report (default: LIST with the suffix .json)')
-    parser.add_argument('--work-dir', type=Path, help='folder of scores and hashes (default: work_dirs/mine_LIST)')
+    parser.add_argument(
+        '--json', type=Path, metavar='FILE', help='file of the report (default: LIST with the suffix .json)'
+    )
+    parser.add_argument(
+        '--work-dir', type=Path, metavar='DIR', help='folder of scores and hashes (default: work_dirs/mine_LIST)'
+    )
     parser.add_argument('--classes', type=int, metavar='N', help='number of classes that the teacher must have')
     parser.add_argument(
-        '--pool-root', metavar='DIR', help="folder that paths of pool lists begin in (default: the list's)"
-    )
-    parser.add_argument('--pool-with-label', action='store_true', help='pool lists have a class index, to be ignored')
-    parser.add_argument(
-        '--val-root', metavar='DIR', help="folder that paths of a --val list begin in (default: the list's)"
-    )
-    parser.add_argument('--val-with-label', action='store_true', help='the --val list has a class index, to be checked')
-    parser.add_argument(
-        '--max-distance', type=int, default=8, metavar='BITS', help='of 64 that differ in a near-duplicate (default: 8)'
+        '--pool-root', metavar='DIR', help="folder that the paths in pool lists start from (default: the list's folder)"
     )
     parser.add_argument(
-        '--max-unreadable', type=float, default=0.01, metavar='SHARE', help='stop beyond this share (default: 0.01)'
+        '--pool-with-label', action='store_true', help='the pool lists have a class index, which is ignored'
+    )
+    parser.add_argument(
+        '--val-root',
+        metavar='DIR',
+        help="folder that the paths in a --val list start from (default: the list's folder)",
+    )
+    parser.add_argument(
+        '--val-with-label', action='store_true', help='the --val list has a class index, which is checked'
+    )
+    parser.add_argument(
+        '--max-distance',
+        type=int,
+        default=8,
+        metavar='BITS',
+        help='how many of the 64 bits of the hashes may differ between near-duplicates (default: 8)',
+    )
+    parser.add_argument(
+        '--max-unreadable',
+        type=float,
+        default=0.01,
+        metavar='SHARE',
+        help='stop if more than this share of the images cannot be read (default: 0.01)',
     )
     parser.add_argument('--batch-size', type=int, default=64, metavar='N', help='images at a time (default: 64)')
-    parser.add_argument('--workers', type=int, metavar='N', help='decoding processes (default: all cores)')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='override settings of the config'
+        '--workers', type=int, metavar='N', help='number of processes that decode images (default: all cores)'
     )
+    add_options(parser, "the teacher's config", 'test_dataloader.dataset.pipeline.1.scale=256')
 
 
 def run(args: argparse.Namespace) -> None:
@@ -66,7 +92,8 @@ def run(args: argparse.Namespace) -> None:
     with as_user_error(f'the report {report_file} cannot be written', OSError):
         report_file.parent.mkdir(parents=True, exist_ok=True)
 
-    from ..mining import Source, mine_images, teacher_of_config, teacher_of_timm
+    from ..apis import mine_images
+    from ..mining import Source, teacher_of_config, teacher_of_timm
 
     report = mine_images(
         Source(args.pool, args.pool_root, args.pool_with_label),
@@ -84,6 +111,6 @@ def run(args: argparse.Namespace) -> None:
         batch_size=args.batch_size,
         workers=args.workers,
     )
-    write_json(report_file, report.to_dict())
+    save_json(report_file, report.to_dict())
     print(report.format_table())
     print(f'  report          {report_file}')

@@ -5,31 +5,24 @@ from __future__ import annotations
 import argparse
 import os
 
-from mmengine.config import DictAction
-
 from ..apis import load_config, test
 from ..apis.train import LAUNCHERS, default_work_dir
+from ._common import CONFIG_HELP, add_options
 
-DESCRIPTION = "Evaluate a checkpoint with its config's metrics."
-EXAMPLE = 'example: %(prog)s configs/demo/lcnet_0.5x_digits.py work_dirs/demo/epoch_24.pth'
+DESCRIPTION = 'Evaluate a checkpoint with the metrics of its config.'
+EXAMPLES = ('configs/demo/lcnet_0.5x_digits.py work_dirs/demo/epoch_26.pth',)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', help=CONFIG_HELP)
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--work-dir', help='folder of the logs (default: work_dirs/CONFIG_NAME)')
+    parser.add_argument('--work-dir', metavar='DIR', help='folder of the logs (default: work_dirs/CONFIG_NAME)')
     parser.add_argument('--out', metavar='FILE.pkl', help='write all predictions to this file')
     parser.add_argument(
         '--show-dir', metavar='DIR', help='draw the predictions into this folder inside WORK_DIR/TIMESTAMP'
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='override settings, e.g. test_dataloader.dataset.data_root=data/mine/',
-    )
+    add_options(parser, example='test_dataloader.dataset.data_root=data/mine/')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='how several processes were started')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 

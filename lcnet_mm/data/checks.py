@@ -115,9 +115,7 @@ def check_label_maps(cfg: Config, dataset: ConfigDict, split: str) -> None:
     missing = [sample for sample in samples if not Path(sample['seg_map_path']).is_file()]
     if missing:
         hint = (
-            '; make the label maps with tools/prepare_cityscapes.py'
-            if built.seg_map_suffix.endswith('labelTrainIds.png')
-            else ''
+            '; make the label maps with lcnet cityscapes' if built.seg_map_suffix.endswith('labelTrainIds.png') else ''
         )
         raise UserError(
             f'{split} data: {len(missing)} of {len(samples)} images have no label map, first '

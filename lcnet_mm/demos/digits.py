@@ -15,8 +15,10 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ..utils.files import write_json
+from ..utils.images import write_image
 from .digit_images import NOMINAL_SIDE, DrawnImage, compose_image
-from .generated import SPLITS, check_parameters, make_folder, progress_bar, write_image, write_json
+from .generated import SPLITS, check_parameters, make_folder, progress_bar
 
 DIGIT_CLASSES = tuple('0123456789')
 # Raise this whenever the images of the same parameters change: the data set of another version is another one.
@@ -151,7 +153,7 @@ def _write_split(root: Path, split: str, drawn: Iterable[DrawnImage]) -> dict[st
             {'id': digit + 1, 'name': name, 'supercategory': 'digit'} for digit, name in enumerate(DIGIT_CLASSES)
         ],
     }
-    write_json(root / 'annotations' / f'instances_{split}2017.json', content)
+    write_json(root / 'annotations' / f'instances_{split}2017.json', content, indent=None)
     return _summarise(images, boxes)
 
 

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
+from ..utils.files import write_json
 
 INFO_FILE = 'dataset_info.json'
 SPLITS = ('train', 'val')
@@ -116,17 +115,6 @@ def check_parameters(num_train: int, num_val: int, image_size: tuple[int, int], 
     if not all(64 <= side <= 2048 for side in image_size):
         raise ValueError(f'image_size must have sides of 64 to 2048 px, got {tuple(image_size)}')
     return {'num_train': num_train, 'num_val': num_val, 'image_size': list(image_size), 'seed': seed}
-
-
-def write_image(path: Path, image: np.ndarray, *options: int) -> None:
-    """Write an image in the format of its suffix, or raise an OSError."""
-    # Not cv2.imwrite: it only returns False when the disk is full.
-    path.write_bytes(cv2.imencode(path.suffix, image, list(options))[1].tobytes())
-
-
-def write_json(path: Path, content: dict[str, Any], indent: int | None = None) -> None:
-    """Write JSON into a folder that is not complete yet."""
-    path.write_text(json.dumps(content, indent=indent) + '\n', encoding='utf-8')
 
 
 def progress_bar(items: Iterable[Any], total: int, split: str, show: bool) -> Iterable[Any]:

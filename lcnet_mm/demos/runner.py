@@ -19,12 +19,13 @@ from mmengine.config import Config
 from ..apis import load_config, predict, read_checkpoint, test, train
 from ..apis.train import newest_checkpoint
 from ..data import prepare_cityscapes
+from ..data.spec import pipeline_size, test_pipeline
 from ..deploy.export import Export, deploy
 from ..deploy.parity import format_table
 from ..runtime import load_model
 from ..utils.errors import UserError, as_user_error
 from ..utils.files import write_json
-from ..utils.images import find_images, read_image
+from ..utils.images import find_images, read_image, write_image
 from . import make_digits_dataset, make_streets_dataset
 
 NUM_IMAGES = 12
@@ -205,8 +206,7 @@ def export_model(demo: Demo, checkpoint: str, images: list[Path]) -> tuple[Expor
         The export, and the median milliseconds from image to result by number of threads.
     """
     deploy_cfg, cfg = load_config(demo.task.deploy_config), demo.load()
-    (resize,) = (step for step in cfg.test_pipeline if step.type == 'Resize')
-    deploy_cfg.onnx_config.input_shape = list(resize.scale)
+    deploy_cfg.onnx_config.input_shape = pipeline_size(test_pipeline(cfg))
     export = deploy(deploy_cfg, cfg, str(demo.config), checkpoint, images[0], demo.work_dir / 'deploy')
     print(format_table(export.comparisons))
     arrays = [read_image(path) for path in images]
@@ -235,7 +235,7 @@ class stopwatch:
     def __exit__(self, *_: object) -> None:
         before = json.loads(self.file.read_text()) if self.file.exists() else 0.0
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        self.file.write_text(json.dumps(before + time.monotonic() - self.start))
+        write_json(self.file, before + time.monotonic() - self.start)
 
 
 def draw_mosaic(images: list[Path], target: Path, tile: tuple[int, int], columns: int = 4) -> None:
@@ -250,7 +250,7 @@ def draw_mosaic(images: list[Path], target: Path, tile: tuple[int, int], columns
         top = index // columns * height + (height - image.shape[0]) // 2
         left = index % columns * width + (width - image.shape[1]) // 2
         canvas[top : top + image.shape[0], left : left + image.shape[1]] = image
-    cv2.imencode('.jpg', canvas, [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tofile(target)
+    write_image(target, canvas, cv2.IMWRITE_JPEG_QUALITY, 88)
 
 
 LABELS = {'bbox_mAP': 'mAP 0.50:0.95', 'bbox_mAP_50': 'mAP 0.50', 'mIoU': 'mIoU, %', 'aAcc': 'pixels right, %'}

@@ -9,8 +9,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ..utils.images import write_image
 from .digits import load_scans, split_scans
-from .generated import SPLITS, make_folder, write_image
+from .generated import SPLITS, make_folder
 
 NAME = 'lcnet_mm digit scans'
 # Raise this whenever the images of the same parameters change: the data set of another version is another one.

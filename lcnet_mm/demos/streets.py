@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..data.cityscapes import IMAGE_SUFFIX, LABEL_SUFFIX
-from .generated import SPLITS, check_parameters, make_folder, progress_bar, write_image
+from ..utils.images import write_image
+from .generated import SPLITS, check_parameters, make_folder, progress_bar
 from .street_canvas import IDS, DrawnImage
 from .street_images import compose_street
 

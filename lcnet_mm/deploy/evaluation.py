@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -76,6 +77,27 @@ def evaluate(processor: Any, checkpoint: str | Path, file: Path | None = None) -
             runner.model = processor.build_backend_model([str(file)])
         metrics = runner.test()
     return {key: float(value) for key, value in metrics.items()}
+
+
+def use_annotations(cfg: Config, ann_file: str | Path) -> None:
+    """Let a config's test data and their evaluator read another annotation file.
+
+    Args:
+        cfg: The config, which is changed.
+        ann_file: The file.
+
+    Raises:
+        UserError: the config has no test data or evaluator, or several data sets, of which each has a file of its own.
+    """
+    datasets = datasets_of(cfg, 'test')
+    if not datasets or not cfg.get('test_evaluator'):
+        raise UserError(f'evaluating on {ann_file} needs a config with test_dataloader and test_evaluator')
+    if len(datasets) > 1:
+        raise UserError(f'evaluating on {ann_file} needs a config with one test data set, and it has {len(datasets)}')
+    datasets[0].ann_file = str(ann_file)
+    evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
+    for evaluator in evaluators:
+        evaluator.ann_file = str(ann_file)
 
 
 def drops(metrics: dict[str, dict[str, float]], argmax_first: bool = False) -> dict[str, float]:

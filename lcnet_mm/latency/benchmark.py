@@ -259,17 +259,17 @@ def _check_settings(paths: Sequence[str], size: Sequence[int] | None, settings: 
     for wanted, what in (
         (settings.layers, 'the profile of the layers'),
         (settings.roofline, 'the roofline'),
-        (settings.image is not None, 'the timing of stages on an image'),
+        (settings.image is not None, 'an image'),
         (settings.precision != 'f32', f'precision {settings.precision}'),
     ):
         if wanted and settings.backend != 'openvino':
             raise UserError(f'{what} needs the backend openvino, got {settings.backend}')
     if settings.roofline and settings.precision != 'f32':
-        raise UserError(f'the roofline is that of float32 arithmetic: it needs precision f32, got {settings.precision}')
+        raise UserError(f'the roofline needs precision f32, got {settings.precision}')
     if settings.image is not None and settings.precision != 'f32':
-        raise UserError(f'the stages of exports are timed in precision f32 only, got {settings.precision}')
+        raise UserError(f'an image needs precision f32, got {settings.precision}')
     if settings.image is not None and not any(map(os.path.isdir, paths)):
-        raise UserError('an image is of use for exports only: name the folder of an export, or leave the image out')
+        raise UserError('only the stages of exports are timed on an image: name the folder of one')
     if size is not None and not paths:
         raise UserError('an input size has no effect on a suite, whose networks have their own')
 

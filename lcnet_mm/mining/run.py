@@ -178,15 +178,15 @@ def mine_images(
 def check_arguments(top_k: int, max_distance: int, max_unreadable: float, batch_size: int, workers: int | None) -> None:
     """Raise a UserError that names the first argument that is out of its range."""
     for name, value, low, high in (
-        ('top-k', top_k, 1, None),
-        ('max-distance', max_distance, 0, HASH_BITS // 2),
-        ('max-unreadable', max_unreadable, 0, 1),
-        ('batch-size', batch_size, 1, None),
+        ('top_k', top_k, 1, None),
+        ('max_distance', max_distance, 0, HASH_BITS // 2),
+        ('max_unreadable', max_unreadable, 0, 1),
+        ('batch_size', batch_size, 1, None),
         ('workers', workers or 0, 0, None),
     ):
         if value < low or (high is not None and value > high):
             limits = f'at least {low}' if high is None else f'from {low} to {high}'
-            raise UserError(f'--{name} must be {limits}, got {value}')
+            raise UserError(f'{name} must be {limits}, got {value}')
 
 
 @contextmanager

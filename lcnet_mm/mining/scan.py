@@ -172,6 +172,6 @@ def check_share(count: int, paths: PathFile, records_file: Path, max_unreadable:
         first = ', '.join(f'{paths[idx]} ({reason})' for idx, reason in islice(find_unreadable(records_file), 3))
         raise UserError(
             f'{what}: {count} of {len(paths)} images ({count / len(paths):.2%}) cannot be read, and '
-            f'--max-unreadable {max_unreadable} allows {max_unreadable:.2%}; first: {first}. Allow more, or mend '
+            f'max_unreadable {max_unreadable} allows {max_unreadable:.2%}; first: {first}. Allow more, or repair '
             f'them and delete {records_file}'
         )

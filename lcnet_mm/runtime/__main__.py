@@ -11,7 +11,7 @@ import cv2
 
 from ..utils.errors import UserError, run_cli
 from ..utils.files import write_json
-from ..utils.images import IMAGE_SUFFIXES, drawing_path, find_images, read_image
+from ..utils.images import IMAGE_SUFFIXES, drawing_path, find_images, read_image, write_image
 from .drawing import draw, to_json
 from .models import Model, load_model
 
@@ -58,7 +58,7 @@ def run_images(model: Model, images: list[Path], out_dir: Path, score_thr: float
             continue
         image = read_image(path)
         target = drawing_path(path, taken, out_dir)
-        cv2.imencode('.jpg', draw(model, image, result, score_thr))[1].tofile(target)
+        write_image(target, draw(model, image, result, score_thr))
         height, width = image.shape[:2]
         done.append(
             dict(file=str(path), width=width, height=height, drawing=str(target), **to_json(model, result, score_thr))

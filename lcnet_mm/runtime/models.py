@@ -68,24 +68,20 @@ def read_description(path: str | Path, int8: bool = False) -> tuple[dict[str, An
         raise UserError(f'model {path} does not exist')
     file = path if path.suffix == '.json' else folder / DESCRIPTION
     if not file.is_file():
-        raise UserError(f'{folder} has no {DESCRIPTION}; export the model with tools/deploy.py')
+        raise UserError(f'{folder} has no {DESCRIPTION}; export the model with lcnet deploy')
     try:
         description = json.loads(file.read_text())
         known = description['format'] == FORMAT and description['input']['steps'] is not None
         name = path.name if path.suffix == '.xml' else description.get('int8') if int8 else description['model']
         sizes = dict(description['files'])
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f'{file} is no description of an exported model; export it again with tools/deploy.py'
-        ) from error
+        raise UserError(f'{file} is no description of an exported model; export it again with lcnet deploy') from error
     if not known:
         raise UserError(
             f'{file} has format {description["format"]}, this version reads {FORMAT}; export the model again'
         )
     if name is None:
-        raise UserError(
-            f'{folder} has no INT8 model; make one with tools/deploy.py --int8, which keeps it if it is good'
-        )
+        raise UserError(f'{folder} has no INT8 model; quantize the export, which keeps INT8 if it is accurate enough')
     if path.suffix == '.xml' and (name not in sizes or (int8 and name != description.get('int8'))):
         raise UserError(f'{path} is not {"the INT8 model" if int8 else "a model"} of {file}; give the folder')
     model_file = folder / name

@@ -51,5 +51,5 @@ class LoadCheckedAnnotations(LoadAnnotations):
             raise UserError(
                 f'label map {path} has the unknown label {", ".join(map(str, unknown[:5]))}; allowed are 0 to '
                 f'{self.num_classes - 1} and {self.ignore_index} (ignored). Labels of Cityscapes are converted with '
-                f'tools/prepare_cityscapes.py'
+                f'lcnet cityscapes'
             )

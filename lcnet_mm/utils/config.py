@@ -17,6 +17,8 @@ _MODULE = 'lcnet_mm'
 # mmengine takes the folder of what its table names. By a distribution's name it takes the first of its top-level
 # modules, which is not this package; a module of this package leads to the folder however it is installed.
 _ANCHOR = 'lcnet_mm.version'
+# Where the wheel has the configs, and an editable installation a link to them.
+_INSTALLED = Path(__file__).parents[1] / '.mim'
 
 
 def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
@@ -27,7 +29,8 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     knows the mm libraries only.
 
     Args:
-        path: The config file, or the name of an installed one, ``lcnet_mm::picodet_like/picodet_s_320_coco.py``.
+        path: The config file, or the name of an installed one, ``lcnet_mm::picodet_like/picodet_s_320_coco.py``. Where
+            ``configs/…`` does not exist in the current folder, it is the installed config.
         options: Overrides, ``{'model.backbone.widen_factor': 0.5}``.
 
     Raises:
@@ -48,9 +51,12 @@ def _find(path: str | Path) -> Path:
     """Return the file of a config, which may be the name of an installed one."""
     module, separator, name = str(path).partition('::')
     if not separator:
-        return Path(path)
+        file = Path(path)
+        installed = _INSTALLED / file
+        # So that the commands in the documents work without a clone of the repository.
+        return installed if file.parts[:1] == ('configs',) and not file.exists() and installed.is_file() else file
     if module == _MODULE:
-        return Path(__file__).parents[1] / '.mim' / 'configs' / name
+        return _INSTALLED / 'configs' / name
     package = MODULE2PACKAGE.get(module, module)
     if not is_installed(package):
         raise UserError(f'config {path} does not exist: {package} is not installed')

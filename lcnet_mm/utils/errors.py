@@ -31,16 +31,19 @@ def as_user_error(doing: str, *kinds: type[Exception]) -> Iterator[None]:
 
 def run_cli(main: Callable[[], int | None]) -> NoReturn:
     """Run a command line and exit with its code: 1 and one line for a user's mistake, 130 for Ctrl-C."""
+    message = ''
     try:
         code = main() or 0
     except UserError as error:
         if os.environ.get(TRACEBACK_VARIABLE):
             raise
         # From a data loader's worker the message comes after the worker's traceback.
-        message = str(error).rsplit('UserError: ', 1)[-1]
-        print('error: ' + ' '.join(message.split()), file=sys.stderr)
+        message = 'error: ' + ' '.join(str(error).rsplit('UserError: ', 1)[-1].split())
         code = 1
     except KeyboardInterrupt:
-        print('interrupted', file=sys.stderr)
+        message = 'interrupted'
         code = 130
+    # Only now are the frames of the exception gone, and with them progress bars, which clear their line when they go.
+    if message:
+        print(message, file=sys.stderr)
     sys.exit(code)

@@ -221,7 +221,7 @@ def fit_to_config(state: dict[str, Tensor], result: Conversion, src: str | Path,
     if missing and all(not key.startswith('backbone.') for key in missing) and not unknown and not reshaped:
         raise UserError(
             f'{src}: it has the backbone of {config} only ({len(missing)} tensors are missing, first: {missing[0]}); '
-            "convert without --config and use the file as the backbone's init_cfg"
+            "convert it without a config and use the file as the backbone's init_cfg"
         )
     if missing or unknown or reshaped:
         example = (reshaped or missing or unknown)[0]

@@ -77,3 +77,30 @@ def test_missing_inputs_are_named_before_anything_is_made(tmp_path, checkpoint):
         with pytest.raises(UserError, match=message):
             predict(load_config(DEMO), checkpoint, [path], tmp_path / 'out')
     assert not (tmp_path / 'out').exists()
+
+
+def test_names_come_from_the_config_where_the_checkpoint_has_none(tmp_path, checkpoint):
+    """Also where its test data are wrapped; mmdet alone would take the names of COCO."""
+    state = torch.load(checkpoint, weights_only=False)['state_dict']
+    torch.save(dict(state_dict=state, meta={}), tmp_path / 'bare.pth')
+    image = write(tmp_path / 'a.png', np.random.default_rng(0).integers(0, 256, (90, 160, 3), dtype=np.uint8))
+    cfg = load_config(DEMO)
+    dataset = cfg.test_dataloader.dataset
+    dataset.metainfo.classes = tuple(f'digit {index}' for index in range(10))
+    cfg.test_dataloader.dataset = dict(type='RepeatDataset', times=1, dataset=dataset)
+    (found,) = predict(cfg, tmp_path / 'bare.pth', [image], tmp_path / 'out', score_thr=0.4).images
+    assert found['detections']
+    assert all(entry['class'] == f'digit {entry["label"]}' for entry in found['detections'])
+
+
+def test_configs_that_cannot_predict(tmp_path, checkpoint):
+    image = write(tmp_path / 'a.png', np.zeros((40, 40, 3), np.uint8))
+    cfg = load_config(DEMO)
+    cfg.pop('test_dataloader')
+    cfg.pop('test_pipeline')
+    with pytest.raises(UserError, match='has no test pipeline'):
+        predict(cfg, checkpoint, [image], tmp_path / 'out')
+    cfg.default_scope = 'mmengine'
+    with pytest.raises(UserError, match='default_scope mmdet or mmseg or mmpretrain, got mmengine'):
+        predict(cfg, checkpoint, [image], tmp_path / 'out')
+    assert not (tmp_path / 'out').exists()

@@ -13,7 +13,7 @@ TOOLS = sorted(path.name for path in (ROOT / 'tools').glob('*.py'))
 def test_help_has_an_example(name):
     result = run_tool(name, '--help')
     assert result.returncode == 0
-    assert f'example: python tools/{name}' in ' '.join(result.stdout.split())
+    assert f'example: python tools/{name}' in result.stdout
 
 
 def test_make_demo_data(tmp_path):

@@ -99,22 +99,19 @@ def test_detectors(family, form, tmp_path):
 
 
 def test_dynamic_detector_takes_other_sizes_and_batches(tmp_path):
-    cfg = detector_config('aligned', 4)
-    # The hundred best of random weights have nearly the same score, so that rounding decides which they are.
-    cfg.model.test_cfg.max_per_img = 400
+    # With fewer classes, or at the config's own size, the scores of the best hundred are too close to be compared.
+    cfg = detector_config('aligned', 80)
+    cfg.test_dataloader.dataset.pipeline[1].scale = (128, 96)
     result = export('detection_openvino_dynamic', cfg, tmp_path, None)
-    assert all(c.passed or c.empty for c in result.comparisons), result.comparisons
+    assert result.passed, result.comparisons
     wrapper = OpenVINOWrapper(str(result.work_dir / 'end2end.xml'), ['dets', 'labels'])
     images = torch.randn(2, 3, 96, 160, generator=torch.Generator().manual_seed(1))
     both = wrapper({'input': images})
-    assert both['dets'].shape == (2, 400, 5)
+    assert both['dets'].shape == (2, 100, 5)
     # The same, one by one, from the same compiled models.
     for index in range(2):
         single = wrapper({'input': images[index : index + 1]})
-        one, other = single['dets'][0], both['dets'][index]
-        torch.testing.assert_close(one[:, 4], other[:, 4], rtol=1e-4, atol=1e-5)
-        # Rounding decides the order of detections with nearly the same score, and which of two NMS keeps.
-        assert torch.isclose(one, other, rtol=1e-4, atol=1e-3).all(1).float().mean() > 0.95
+        torch.testing.assert_close(single['dets'][0], both['dets'][index], rtol=1e-4, atol=1e-3)
     assert len(wrapper.requests) == 2
     wrapper({'input': images})
     assert len(wrapper.requests) == 2

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from copy import deepcopy
 from itertools import pairwise
 from pathlib import Path
 from unittest import mock
@@ -24,6 +25,7 @@ from lcnet_mm.demos.digits import load_scans, split_scans
 from lcnet_mm.deploy import accuracy_control
 from lcnet_mm.deploy.accuracy_control import Quantization, check_int8, quantize_export
 from lcnet_mm.deploy.calibration import calibration_arrays, find_calibration, spread
+from lcnet_mm.deploy.evaluation import evaluate, use_annotations
 from lcnet_mm.deploy.export import build_processor, deploy
 from lcnet_mm.deploy.quantize import CONVOLUTIONS, STEPS, float_layers, is_layer, quantize
 from lcnet_mm.runtime import Classifier, load_model
@@ -33,6 +35,7 @@ from lcnet_mm.utils.openvino import COMPILE_OPTIONS, openvino_core
 
 ROOT = Path(__file__).parents[2]
 SIDE = 64
+LOAD, PACK = dict(type='LoadImageFromFile'), dict(type='PackInputs')
 
 
 def write_digits(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -53,7 +56,7 @@ def write_digits(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 def digit_config(folder: Path) -> Config:
     """A classifier of ten digits, with its test data."""
-    pipeline = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
+    pipeline = [LOAD, PACK]
     cfg = Config(CLASSIFIER)
     cfg.data_preprocessor.num_classes = cfg.model.head.num_classes = 10
     cfg.merge_from_dict(
@@ -298,6 +301,35 @@ def test_nothing_is_half_written_when_it_fails(trained, monkeypatch):
     assert {path.name: path.read_bytes() for path in export.iterdir()} == before
 
 
+def test_wrapped_test_data_are_evaluated(trained):
+    """At the size of the export, whatever wraps the data set."""
+    wrapped = deepcopy(trained.cfg)
+    dataset = wrapped.test_dataloader.dataset
+    # The resize that the export needs must reach the inner pipeline: images of 80 pixels do not fit the static model.
+    enlarge = [LOAD, dict(type='Resize', scale=(80, 80)), PACK]
+    inner = dict(type='RepeatDataset', times=2, dataset={**dataset, 'pipeline': enlarge})
+    wrapped.test_dataloader.dataset = dict(type='ConcatDataset', datasets=[inner])
+    checkpoint, file = trained.folder / 'digits.pth', trained.folder / 'export' / 'end2end.xml'
+    plain = evaluate(build_processor(trained.deploy_cfg, trained.cfg), checkpoint, file)
+    processor = build_processor(trained.deploy_cfg, wrapped)
+    assert evaluate(processor, checkpoint, file) == pytest.approx(plain, abs=0.01) and plain['accuracy/top1'] > 90
+    assert evaluate(processor, checkpoint) == pytest.approx(plain, abs=0.3)
+    assert wrapped.test_dataloader.dataset.datasets[0].dataset.pipeline[1].scale == (80, 80)
+
+
+def test_another_annotation_file(trained):
+    cfg = deepcopy(trained.cfg)
+    cfg.test_dataloader.dataset = dict(type='RepeatDataset', times=1, dataset=cfg.test_dataloader.dataset)
+    use_annotations(cfg, 'mine.txt')
+    assert cfg.test_dataloader.dataset.dataset.ann_file == cfg.test_evaluator.ann_file == 'mine.txt'
+    cfg.test_dataloader.dataset = dict(type='ConcatDataset', datasets=[cfg.test_dataloader.dataset] * 2)
+    with pytest.raises(UserError, match=r'mine\.txt needs a config with one test data set, and it has 2'):
+        use_annotations(cfg, 'mine.txt')
+    cfg.pop('test_evaluator')
+    with pytest.raises(UserError, match=r'mine\.txt needs a config with test_dataloader and test_evaluator'):
+        use_annotations(cfg, 'mine.txt')
+
+
 @pytest.mark.parametrize(
     'form, config',
     [
@@ -406,7 +438,7 @@ def test_mistakes(trained, tmp_path):
     for key in ('test_dataloader', 'test_evaluator'):
         without = Config({name: value for name, value in cfg.items() if name != key})
         check(f'has no {key}', cfg=without)
-    elsewhere = cfg.copy()
+    elsewhere = deepcopy(cfg)
     elsewhere.test_dataloader.dataset.data_root = str(tmp_path / 'nowhere')
     check('test data: .* is missing', cfg=elsewhere)
     deploy_cfg = load_config('configs/deploy/classification_onnxruntime_static-224x224.py')

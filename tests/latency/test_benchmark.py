@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -19,12 +20,12 @@ from lcnet_mm.latency.doctor import PARTS, advise, format_report
 from lcnet_mm.latency.layers import FINAL_STAGE, Layer, Roofline, measure_roofline, profile_layers, stage_shares
 from lcnet_mm.latency.networks import export_network, load_networks
 from lcnet_mm.latency.stages import realistic_scores, suppression
-from lcnet_mm.latency.suites import SUITES, build_suite
+from lcnet_mm.latency.suites import SUITES, Entry, build_suite
 from lcnet_mm.latency.timing import CONTROL, compile_network, control_difference, time_networks
 from lcnet_mm.utils.errors import UserError
 from lcnet_mm.utils.machine import describe_machine, physical_cores
 from lcnet_mm.utils.models import build_model
-from lcnet_mm.utils.openvino import openvino_core
+from lcnet_mm.utils.openvino import compile_for_timing, openvino_core
 from lcnet_mm.utils.timing import Latency, time_in_turn
 
 DETECTOR = 'configs/picodet_like/picodet_xs_320_coco.py'
@@ -188,11 +189,12 @@ def test_a_whole_run_and_its_files(tmp_path):
         def forward(self, image):
             return image.relu().mean((2, 3))
 
-    file = export_network('tiny', nn.Sequential(nn.Conv2d(3, 8, 3), Tiny()), (32, 32), tmp_path).file
+    file = export_network('tiny', nn.Sequential(nn.Conv2d(3, 8, 3), Tiny()), (64, 64), tmp_path).file
     settings = Settings(threads=[1], rounds=3, warmup=1, layers=True, roofline=True)
     report = run_benchmark([str(file), SEGMENTOR], None, (64, 64), settings, tmp_path)
     text = report.format_text()
     assert str(file) in text and report.machine['cpu'] in text and 'decode_head/conv_seg' in text
+    assert f'Layers of {SEGMENTOR}, 1 thread(s)' in text
     report.save(tmp_path / 'out')
     content = json.loads((tmp_path / 'out' / 'latency.json').read_text())
     assert content['reliable'] == (content['control'] <= 0.05)
@@ -221,7 +223,7 @@ def test_mistakes(tmp_path):
     (tmp_path / 'bare.py').write_text("custom_imports = dict(imports=['lcnet_mm'])\nmodel = dict(type='PPLCNet')\n")
     cases = {
         'none.onnx': 'does not exist', 'broken.xml': 'cannot be read', 'empty.py': 'has no model',
-        'bare.py': r'name one with --shape',
+        'bare.py': 'name its height and width',
     }  # fmt: skip
     for name, message in cases.items():
         with pytest.raises(UserError, match=message):
@@ -237,6 +239,79 @@ def test_mistakes(tmp_path):
         compile_network(network, 'torch', 1, 'bf16')
     with pytest.raises(UserError, match='unknown; there are paper-classification'):
         build_suite('paper', tmp_path)
+
+
+def export_relu(folder, name='relu', size=(32, 48)):
+    """A network of one layer as a file."""
+    return export_network(name, nn.Sequential(nn.ReLU(), nn.AvgPool2d(4)), size, folder)
+
+
+@pytest.mark.parametrize(
+    'settings, message',
+    [
+        (dict(backend='torch', layers=True), 'the profile of the layers needs the backend openvino, got torch'),
+        (dict(backend='onnxruntime', roofline=True), 'the roofline needs the backend openvino, got onnxruntime'),
+        (dict(backend='onnxruntime', precision='bf16'), 'precision bf16 needs the backend openvino, got onnxruntime'),
+        (dict(backend='torch', image=Path('none.png')), 'an image needs the backend openvino, got torch'),
+        (dict(precision='bf16', roofline=True), 'the roofline needs precision f32, got bf16'),
+        (dict(precision='f16', image=Path('none.png')), 'an image needs precision f32, got f16'),
+        (dict(image=Path('none.png')), 'only the stages of exports are timed on an image: name the folder of one'),
+    ],
+)
+def test_settings_without_effect_are_refused(tmp_path, settings, message):
+    file = str(export_relu(tmp_path).file)
+    with pytest.raises(UserError, match=message):
+        run_benchmark([file], None, None, Settings(**settings), tmp_path)
+
+
+def test_the_image_is_read_before_anything_is_timed(tmp_path):
+    (tmp_path / 'broken.png').write_bytes(b'none')
+    for name, message in (('none.png', 'does not exist'), ('broken.png', 'cannot be decoded')):
+        with pytest.raises(UserError, match=f'{name}.* {message}'):
+            run_benchmark([str(tmp_path)], None, None, Settings(image=tmp_path / name), tmp_path)
+
+
+def test_sizes_without_effect_are_refused(tmp_path):
+    file = str(export_relu(tmp_path).file)
+    with pytest.raises(UserError, match=r'the size 64x64 has no effect on .*, whose input is fixed to 1x3x32x48'):
+        load_networks([file], tmp_path, (64, 64))
+    assert load_networks([file], tmp_path, (32, 48))[0].input_shape == (1, 3, 32, 48)
+    with pytest.raises(UserError, match='an input size has no effect on a suite'):
+        run_benchmark([], 'detectors', (64, 64), Settings(), tmp_path)
+    with pytest.raises(UserError, match='nothing to time'):
+        run_benchmark([], None, None, Settings(), tmp_path)
+
+
+def test_openvino_computes_as_it_was_told(tmp_path):
+    """It says nothing where the CPU lacks a precision, or as many cores; then the figures would bear a wrong name."""
+    file = str(export_relu(tmp_path).file)
+    with pytest.raises(UserError, match=r'OpenVINO uses \d+ threads on this machine where 9999 are asked for'):
+        run_benchmark([file], None, None, Settings(threads=[1, 9999]), tmp_path)
+    capabilities = openvino_core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
+    model = openvino_core().read_model(file)
+    for precision, capability in (('bf16', 'BF16'), ('f16', 'FP16')):
+        if capability in capabilities:
+            compiled = compile_for_timing(model, 1, precision)
+            assert compiled.get_property('INFERENCE_PRECISION_HINT').to_string() == precision
+        else:
+            with pytest.raises(UserError, match=f'cannot compute in {precision}, OpenVINO would use f32'):
+                compile_for_timing(model, 1, precision)
+
+
+def test_numbers_of_threads_are_measured_once(tmp_path):
+    file = str(export_relu(tmp_path).file)
+    report = run_benchmark([file], None, None, Settings(threads=[1, 1], rounds=2, warmup=0, roofline=True), tmp_path)
+    assert [(row['name'], row['threads']) for row in report.rows] == [(file, 1), (CONTROL, 1)]
+    assert list(report.rooflines) == [1] and report.rows[0]['MMACs'] == 0
+
+
+def test_suppression_is_timed_for_the_suite_only(tmp_path, monkeypatch):
+    entry = Entry('PicoDet', lambda: nn.Sequential(nn.ReLU(), nn.AvgPool2d(4)), (64, 64))
+    monkeypatch.setitem(SUITES, 'detectors', lambda: iter([entry]))
+    file = str(export_relu(tmp_path).file)
+    settings = Settings(threads=[1], rounds=2, warmup=0)
+    report = run_benchmark([file], 'detectors', None, settings, tmp_path)
+    assert [row['name'] for row in report.rows if 'NMS ms' in row] == ['PicoDet']
 
 
 def test_backbones_are_networks(tmp_path):

@@ -277,7 +277,7 @@ def test_too_many_unreadable_stop_it(images, tmp_path):
     with pytest.raises(UserError) as stopped:
         mine(images, tmp_path, max_unreadable=0.005)
     message = str(stopped.value)
-    for word in ('pool: 3 of 315 images', '0.95%', '--max-unreadable 0.005', 'empty.jpg (no image, or truncated)'):
+    for word in ('pool: 3 of 315 images', '0.95%', 'max_unreadable 0.005', 'empty.jpg (no image, or truncated)'):
         assert word in message, message
     assert '\n' not in message
     # Allowing more goes on with what was scored.
@@ -285,11 +285,11 @@ def test_too_many_unreadable_stop_it(images, tmp_path):
 
 
 MISTAKES = {
-    '--top-k must be at least 1, got 0': dict(top_k=0),
-    '--max-distance must be from 0 to 32, got 33': dict(max_distance=33),
-    '--max-unreadable must be from 0 to 1, got 2': dict(max_unreadable=2),
-    '--batch-size must be at least 1, got 0': dict(batch_size=0),
-    '--workers must be at least 0, got -1': dict(workers=-1),
+    'top_k must be at least 1, got 0': dict(top_k=0),
+    'max_distance must be from 0 to 32, got 33': dict(max_distance=33),
+    'max_unreadable must be from 0 to 1, got 2': dict(max_unreadable=2),
+    'batch_size must be at least 1, got 0': dict(batch_size=0),
+    'workers must be at least 0, got -1': dict(workers=-1),
     'the teacher has 3 classes, expected 1000': dict(num_classes=1000),
     'folder .* has no image': dict(pool=Source(['empty'])),
     'list of images nowhere does not exist': dict(pool=Source(['nowhere'])),

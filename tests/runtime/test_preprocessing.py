@@ -10,6 +10,7 @@ from mmpretrain.registry import TRANSFORMS
 
 from lcnet_mm.data.spec import resolve_config
 from lcnet_mm.deploy.description import describe_preprocessing
+from lcnet_mm.runtime.models import Detector, Geometry
 from lcnet_mm.runtime.preprocessing import apply_steps
 from lcnet_mm.utils.errors import UserError
 
@@ -57,3 +58,15 @@ def test_pillow_is_asked_for(monkeypatch):
     description = describe(dict(type='ResizeEdge', scale=20, backend='pillow'))
     with pytest.raises(UserError, match='pip install pillow'):
         apply_steps(np.zeros((50, 80, 3), np.uint8), description)
+
+
+def test_every_box_is_clipped_to_the_image():
+    """Those of heads too that do not clip their boxes themselves."""
+    detector = object.__new__(Detector)
+    detector.description = dict(output=dict(form='end2end'))
+    dets = np.array([[-10, 5, 70, 90, 0.9], [8, 8, 16, 16, 0.5], [0, 0, 0, 0, 0]], np.float32)
+    # An image of 100 x 50 pixels, resized to 64 x 64.
+    geometry = Geometry((50, 100), (0.64, 1.28), (64, 64))
+    found = detector.finish(dict(dets=dets, labels=np.array([1, 0, 0])), geometry)
+    np.testing.assert_allclose(found.boxes, [[0, 3.90625, 100, 50], [12.5, 6.25, 25, 12.5]])
+    assert found.labels.tolist() == [1, 0] and found.scores.tolist() == pytest.approx([0.9, 0.5])

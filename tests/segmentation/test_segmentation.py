@@ -231,7 +231,7 @@ def test_wrong_label_maps_are_named(kind, streets, tmp_path):
 
 def test_missing_label_map_is_named_before_training(streets, tmp_path):
     copy, file = labels_of(streets, tmp_path, lambda file: file.unlink())
-    with pytest.raises(UserError, match=rf'1 of 6 images.*{file.name}.*prepare_cityscapes'):
+    with pytest.raises(UserError, match=rf'1 of 6 images.*{file.name}.*lcnet cityscapes'):
         train(streets_config(copy), work_dir=tmp_path / 'work')
     assert not (tmp_path / 'work').exists()
 

@@ -44,3 +44,33 @@ def test_models_are_built_in_the_scope_of_their_config():
     classifier = build_model(load_config('configs/imagenet/pplcnet_0.25x_in1k.py'))
     assert classifier.data_preprocessor.mean.flatten().tolist() == pytest.approx([123.675, 116.28, 103.53])
     assert DefaultScope.get_current_instance().scope_name == 'mmseg'
+
+
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        (None, 'does not exist'),
+        ('model = dict(', 'cannot be read'),
+        ("_base_ = './nowhere.py'", 'cannot be read'),
+        ("custom_imports = dict(imports=['no_such_package'])", 'cannot be read.*no_such_package'),
+    ],
+)
+def test_unreadable_configs(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / 'config.py').write_text(content)
+    with pytest.raises(UserError, match=message):
+        load_config(tmp_path / 'config.py')
+
+
+def test_installed_configs_by_their_path_in_a_clone(tmp_path, monkeypatch):
+    """The commands in the documents work with the wheel alone; a local file of the same name wins."""
+    expected = load_config(PICODET)
+    monkeypatch.chdir(tmp_path)
+    assert load_config(PICODET).model == expected.model
+    (tmp_path / PICODET).parent.mkdir(parents=True)
+    (tmp_path / PICODET).write_text('mine = True\n')
+    assert load_config(PICODET).mine
+    with pytest.raises(UserError, match=r'config configs/none\.py does not exist'):
+        load_config('configs/none.py')
+    with pytest.raises(UserError, match=r'config picodet_like/picodet_xs_320_coco\.py does not exist'):
+        load_config('picodet_like/picodet_xs_320_coco.py')

@@ -1,3 +1,5 @@
+"""Checks of the data that a config names, before anything is built."""
+
 import json
 import shutil
 from pathlib import Path
@@ -75,19 +77,3 @@ def test_wrapped_datasets_are_checked(digits, tmp_path):
     )
     with pytest.raises(UserError, match='is missing'):
         check_data(cfg, ('train',))
-
-
-@pytest.mark.parametrize(
-    'content, message',
-    [
-        (None, 'does not exist'),
-        ('model = dict(', 'cannot be read'),
-        ("_base_ = './nowhere.py'", 'cannot be read'),
-        ("custom_imports = dict(imports=['no_such_package'])", 'cannot be read.*no_such_package'),
-    ],
-)
-def test_unreadable_configs(tmp_path, content, message):
-    if content is not None:
-        (tmp_path / 'config.py').write_text(content)
-    with pytest.raises(UserError, match=message):
-        load_config(tmp_path / 'config.py')

@@ -1,0 +1,44 @@
+"""Arguments and output that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import DictAction
+
+from ..utils.errors import as_user_error
+from ..utils.files import write_json
+
+# How every command finds its configs; lcnet_mm.utils.config does it.
+CONFIG_HELP = 'config file; configs/… is also found in the installed package'
+
+
+def add_options(
+    parser: argparse.ArgumentParser, of: str = 'the config', example: str = 'train_dataloader.batch_size=32'
+) -> None:
+    """Add ``--cfg-options`` for overrides of a config."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help=f'override settings of {of}, for example {example}',
+    )
+
+
+def add_json(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add ``--json`` for a file with what the command prints."""
+    parser.add_argument('--json', type=Path, metavar='FILE', help=f'also write {what} to this JSON file')
+
+
+def save_json(file: Path | None, content: Any) -> None:
+    """Write a JSON file if one was asked for.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    if file is not None:
+        with as_user_error(f'{file} cannot be written', OSError):
+            write_json(file, content)
