@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import NamedTuple, NoReturn
 
 from ..utils.errors import UserError, run_cli
-from ..utils.optional import installed
+from ..utils.optional import require
 from ..utils.telemetry import disable_telemetry
 from ..version import __version__
 
@@ -150,6 +150,8 @@ def _require_extra(command: str) -> None:
         UserError: one is missing; the message has the pip command.
     """
     extra = COMMANDS[command].extra
-    missing = [package for package in _PACKAGES[extra] if not installed(package)]
-    if missing:
-        raise UserError(f"lcnet {command} needs the package {missing[0]!r}: pip install 'lcnet-mm[{extra}]'")
+    try:
+        for package in _PACKAGES[extra]:
+            require(package, f'lcnet {command}', extra)
+    except ImportError as error:
+        raise UserError(str(error)) from error

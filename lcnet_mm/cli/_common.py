@@ -13,6 +13,7 @@ from ..utils.files import write_json
 
 # How every command finds its configs; lcnet_mm.utils.config does it.
 CONFIG_HELP = 'config file; configs/… is also found in the installed package'
+CONFIGS_HELP = 'config files; configs/… is also found in the installed package'
 
 
 def add_options(

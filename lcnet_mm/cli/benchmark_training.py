@@ -7,7 +7,7 @@ import argparse
 import torch
 from mmengine.logging import MMLogger
 
-from ._common import add_json, add_options, save_json
+from ._common import CONFIGS_HELP, add_json, add_options, save_json
 
 DESCRIPTION = (
     'Train single-stage detectors for a few steps, in turn, and print the median time of each part of a step. The data '
@@ -23,9 +23,7 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
-    parser.add_argument(
-        'configs', nargs='+', metavar='CONFIG', help='config files; configs/… is also found in the installed package'
-    )
+    parser.add_argument('configs', nargs='+', metavar='CONFIG', help=CONFIGS_HELP)
     parser.add_argument('--steps', type=int, default=20, metavar='N', help='timed steps of each (default: 20)')
     parser.add_argument(
         '--variants',

@@ -8,7 +8,7 @@ from mmengine.logging import MMLogger
 
 from ..apis import compare
 from ..utils.errors import UserError
-from ._common import add_options
+from ._common import CONFIGS_HELP, add_options
 
 DESCRIPTION = (
     'Train each config with each seed, evaluate it, and print the mean, the spread, and the difference to the first '
@@ -19,9 +19,7 @@ EXAMPLES = ('configs/demo/ssld/labels.py configs/demo/ssld/ssld.py --seeds 5 --w
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
-    parser.add_argument(
-        'configs', nargs='+', metavar='CONFIG', help='config files; configs/… is also found in the installed package'
-    )
+    parser.add_argument('configs', nargs='+', metavar='CONFIG', help=CONFIGS_HELP)
     parser.add_argument('--work-dir', required=True, metavar='DIR', help='folder of all runs and of comparison.json')
     parser.add_argument('--seeds', type=int, default=5, metavar='N', help='number of seeds (default: 5)')
     parser.add_argument('--metric', default='accuracy/top1', help='metric to compare (default: accuracy/top1)')

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..apis import complexity
-from ._common import add_json, add_options, save_json
+from ._common import CONFIGS_HELP, add_json, add_options, save_json
 
 DESCRIPTION = (
     'Print the parameters, multiply-adds (MACs) and FLOPs of models, part by part. "FLOPs" counts as the PP-LCNet '
@@ -17,9 +17,7 @@ EXAMPLES = ('configs/picodet_like/lcnet_1x_coco.py --shape 320 320',)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
-    parser.add_argument(
-        'configs', nargs='+', metavar='CONFIG', help='config files; configs/… is also found in the installed package'
-    )
+    parser.add_argument('configs', nargs='+', metavar='CONFIG', help=CONFIGS_HELP)
     parser.add_argument(
         '--shape', nargs=2, type=int, default=[320, 320], metavar=('H', 'W'), help='input size (default: 320 320)'
     )

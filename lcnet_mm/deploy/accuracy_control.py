@@ -20,7 +20,7 @@ from ..data.spec import ModelSpec
 from ..utils.errors import BUILD_ERRORS, UserError, as_user_error
 from ..utils.files import write_json
 from ..utils.machine import describe_machine, format_machine
-from ..utils.openvino import COMPILE_OPTIONS, openvino_core
+from ..utils.openvino import compile_for_timing, openvino_core, timed_call
 from ..utils.timing import time_in_turn
 from . import parity
 from .backend import convert_onnx
@@ -292,10 +292,7 @@ def _compile(file: Path, shape: tuple[int, ...]) -> Callable[[], Any]:
     """Return a function that runs a model once, on one thread and one fixed random input."""
     model = openvino_core().read_model(file)
     model.reshape(list(shape))
-    compiled = openvino_core().compile_model(model, 'CPU', {**COMPILE_OPTIONS, 'INFERENCE_NUM_THREADS': 1})
-    request = compiled.create_infer_request()
-    image = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    return lambda: request.infer([image], share_inputs=True)
+    return timed_call(compile_for_timing(model, threads=1))
 
 
 def _add_parity(

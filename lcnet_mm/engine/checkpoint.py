@@ -7,7 +7,6 @@ loader of local checkpoints. mmengine 0.10 needs such a loader to resume at all 
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmengine.runner import CheckpointLoader
 
 from ..utils.checkpoint import load_restricted
+from ..utils.files import atomic_path
 
 
 @register_backend('atomic_local', force=True)
@@ -28,13 +28,8 @@ class AtomicLocalBackend(LocalBackend):
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write bytes to ``filepath`` through a temporary file in the same folder."""
-        target = Path(filepath)
-        partial = target.with_name(f'.{target.name}.{os.getpid()}.partial')
-        try:
+        with atomic_path(filepath) as partial:
             super().put(obj, partial)
-            os.replace(partial, target)
-        finally:
-            partial.unlink(missing_ok=True)
 
 
 @CheckpointLoader.register_scheme(prefixes='', force=True)  # type: ignore[untyped-decorator]

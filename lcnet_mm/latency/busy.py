@@ -10,10 +10,10 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from lcnet_launcher import WAITING
+
 from .training import TrainingBench, TrainingProfile
 
-# Variables that decide how OpenMP's threads wait for each other.
-_WAITING = ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT', 'KMP_BLOCKTIME')
 # A stopped process leaves its core within one time slice.
 _SETTLE_SECONDS = 0.05
 
@@ -93,4 +93,4 @@ def profile_busy(bench: TrainingBench, steps: int, warmup: int = 3) -> BusyProfi
                 switch()
                 bench.profile = profile
                 bench.step(record=True)
-    return BusyProfile(*profiles, {name: os.environ[name] for name in _WAITING if name in os.environ})
+    return BusyProfile(*profiles, {name: os.environ[name] for name in WAITING if name in os.environ})

@@ -2,7 +2,7 @@
 
 from ..utils.optional import require
 
-require('imagehash', 'lcnet_mm.classification.mining', 'classification')
+require('imagehash', 'lcnet_mm.mining', 'classification')
 
 from .pool import Source  # noqa: E402
 from .run import MiningReport, mine_images  # noqa: E402

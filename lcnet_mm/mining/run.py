@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..utils.errors import UserError
-from ..utils.files import write_json
+from ..utils.files import atomic_path, write_json
 from ..utils.memory import resident
 from .pool import PathFile, Source, find_unreadable, keep_paths, write_paths
 from .scan import HASH_BITS, HASH_METHOD, scan
@@ -225,11 +225,9 @@ def open_work_dir(work_dir: Path, pool: Source, val: Source, teacher: Teacher) -
 
 def write_selection(out: Path, paths: PathFile, selection: Selection, with_label: bool) -> None:
     """Write the list; it appears when it is complete."""
-    unfinished = out.with_name(f'.{out.name}.partial')
-    with unfinished.open('wb') as file:
+    with atomic_path(out) as unfinished, unfinished.open('wb') as file:
         for label, _, idx in selection.kept.tolist():
             file.write(os.fsencode(paths[idx]) + (b' %d\n' % label if with_label else b'\n'))
-    os.replace(unfinished, out)
 
 
 def describe_images(work_dir: Path, name: str, paths: PathFile, done: int) -> dict[str, Any]:

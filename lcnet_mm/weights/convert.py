@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from torch import Tensor
 from ..backbones import PPLCNet
 from ..utils.config import load_config
 from ..utils.errors import UserError
-from ..utils.files import sha256
+from ..utils.files import atomic_path, sha256
 from ..utils.models import build_model
 from .names import UnknownKeyError, rename_paddle_key
 from .reading import read_tensors
@@ -261,13 +260,8 @@ def write_checkpoint(
     )
     dst.parent.mkdir(parents=True, exist_ok=True)
     other = dst.with_suffix('.safetensors')
-    partial, other_partial = dst.with_suffix('.pth.partial'), other.with_suffix('.safetensors.partial')
-    try:
+    # Neither takes its place before both are complete.
+    with atomic_path(dst) as partial, atomic_path(other) as other_partial:
         torch.save(dict(state_dict=state, meta=meta), partial)
         save_file(state, other_partial, metadata=dict(lcnet_mm=json.dumps(meta)))
-        os.replace(partial, dst)
-        os.replace(other_partial, other)
-    finally:
-        partial.unlink(missing_ok=True)
-        other_partial.unlink(missing_ok=True)
     result.files = [dst, other]

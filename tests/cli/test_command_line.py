@@ -13,6 +13,7 @@ from run_tool import ROOT, assert_one_line_error, command_of, run_tool, run_tool
 
 import lcnet_mm.cli
 from lcnet_mm.cli import COMMANDS, main
+from lcnet_mm.utils import optional
 
 CONFIG = 'configs/picodet_like/lcnet_0.5x_coco.py'
 STARTERS = {name: command for path in (ROOT / 'tools').glob('*.py') if (command := command_of(name := path.name))}
@@ -80,7 +81,7 @@ def test_version():
 
 
 def test_a_missing_extra_is_one_line(monkeypatch):
-    monkeypatch.setattr(lcnet_mm.cli, 'installed', lambda package: package != 'mmdeploy')
+    monkeypatch.setattr(optional, 'installed', lambda package: package != 'mmdeploy')
     code, _, errors = lcnet('deploy', '--help')
     assert code == 1
     assert errors == "error: lcnet deploy needs the package 'mmdeploy': pip install 'lcnet-mm[deploy]'\n"

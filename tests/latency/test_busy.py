@@ -2,7 +2,7 @@ import os
 from pathlib import Path
 
 from lcnet_mm.apis import load_config
-from lcnet_mm.latency.busy import _WAITING, BusyProcess, BusyProfile, profile_busy
+from lcnet_mm.latency.busy import WAITING, BusyProcess, BusyProfile, profile_busy
 from lcnet_mm.latency.training import PARTS, RandomBatches, TrainingBench, TrainingProfile
 
 
@@ -25,7 +25,7 @@ def test_quiet_and_busy_steps_take_turns(monkeypatch):
     bench = TrainingBench(cfg, [], RandomBatches(2, 64, 3, 80))
     profile = profile_busy(bench, steps=2, warmup=1)
     assert all(len(part.seconds['forward']) == 2 for part in (profile.quiet, profile.busy))
-    assert profile.waiting == {name: os.environ[name] for name in _WAITING if name in os.environ}
+    assert profile.waiting == {name: os.environ[name] for name in WAITING if name in os.environ}
     assert 'GOMP_SPINCOUNT=77' in profile.format_table()
 
 

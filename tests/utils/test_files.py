@@ -32,6 +32,7 @@ def test_an_interruption_leaves_the_older_file(tmp_path, monkeypatch):
         write_image(tmp_path / 'a.png', np.ones((2, 3), np.uint8))
     assert json.loads((tmp_path / 'a.json').read_text()) == 1
     assert (tmp_path / 'a.png').read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['a.json', 'a.png']
 
 
 def test_images(tmp_path):
