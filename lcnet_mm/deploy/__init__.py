@@ -15,5 +15,8 @@ disable_telemetry()
 
 from . import rewriters, tasks  # noqa: E402, F401  # registered with mmdeploy
 from .backend import OpenVINOManager, OpenVINOWrapper  # noqa: E402
+from .rewriting import search_once  # noqa: E402
+
+search_once()
 
 __all__ = ['OpenVINOManager', 'OpenVINOWrapper']
