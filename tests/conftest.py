@@ -1,5 +1,7 @@
 """What all tests share."""
 
+import os
+import tempfile
 from pathlib import Path
 
 import lcnet_launcher
@@ -13,6 +15,14 @@ from mmengine.registry import DefaultScope  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 torch.set_num_threads(2)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make a folder for the exports that several tests use, in whichever process they run."""
+    if not hasattr(config, 'workerinput'):
+        folder = tempfile.TemporaryDirectory(prefix='lcnet_mm_exports_')
+        os.environ['LCNET_MM_TEST_EXPORTS'] = folder.name
+        config.add_cleanup(folder.cleanup)
 
 
 @pytest.fixture(autouse=True)

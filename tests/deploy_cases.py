@@ -1,10 +1,17 @@
 """Small models of every task with random weights, as configs and checkpoints, for the tests of export and runtime."""
 
+import hashlib
+import json
+import os
+import pickle
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+from filelock import FileLock
 from mmengine.config import Config
 
 from lcnet_mm.apis import load_config
@@ -125,11 +132,33 @@ def save_image(path: Path, height: int = 70, width: int = 110) -> Path:
     return path
 
 
-def export(deploy_name: str | Path, cfg: Config, folder: Path, size: tuple[int, int] | None) -> Export:
-    """Export random weights of a config at ``size`` (width, height) into ``folder``."""
+def export(
+    deploy_name: str | Path, cfg: Config, folder: Path, size: tuple[int, int] | None, fresh: bool = False
+) -> Export:
+    """Export random weights of a config at ``size`` (width, height); ``folder`` has them as ``random.pth`` afterwards.
+
+    The same export is made once in all processes of a test run, and copied, unless ``fresh`` is set.
+    """
     deploy_cfg = load_config(Path('configs/deploy', deploy_name).with_suffix('.py'))
     if size:
         deploy_cfg.onnx_config.input_shape = list(size)
+    if fresh:
+        return _export(deploy_cfg, cfg, folder)
+    options = json.dumps([deploy_cfg.to_dict(), cfg.to_dict()], default=repr)
+    # The folder is made by conftest.py.
+    kept = Path(os.environ['LCNET_MM_TEST_EXPORTS'], hashlib.sha256(options.encode()).hexdigest())
+    with FileLock(f'{kept}.lock'):
+        if not kept.exists():
+            kept.with_suffix('.partial').mkdir()
+            result = _export(deploy_cfg, cfg, kept.with_suffix('.partial'))
+            kept.with_suffix('.pickle').write_bytes(pickle.dumps(result))
+            kept.with_suffix('.partial').rename(kept)
+    shutil.copytree(kept, folder, dirs_exist_ok=True)
+    return replace(pickle.loads(kept.with_suffix('.pickle').read_bytes()), work_dir=folder / 'export')
+
+
+def _export(deploy_cfg: Config, cfg: Config, folder: Path) -> Export:
+    """Export random weights into ``folder``."""
     checkpoint = save_random(cfg, folder / 'random.pth')
     image = save_image(folder / 'image.png')
     return deploy(deploy_cfg, cfg, 'test.py', checkpoint, image, folder / 'export')

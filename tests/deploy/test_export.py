@@ -155,7 +155,7 @@ def test_stock_models(deploy_name, config, size, tmp_path, monkeypatch):
     deploy_name = (Path('configs/deploy') / f'{deploy_name}.py').resolve()
     (tmp_path / 'here').mkdir()
     monkeypatch.chdir(tmp_path / 'here')
-    result = export(deploy_name, Config(config), tmp_path, size)
+    result = export(deploy_name, Config(config), tmp_path, size, fresh=True)
     assert result.passed, [c for c in result.comparisons if not c.passed]
     assert not list(Path().iterdir())
     for name in ('pytorch', 'exported'):
@@ -210,7 +210,7 @@ def test_a_wrong_export_is_noticed(tmp_path, monkeypatch):
 
     original = module.open_file
     monkeypatch.setattr(module, 'open_file', spoil)
-    result = export('detection-raw_openvino_static-320x320', detector_config('gfl', 2), tmp_path, (64, 64))
+    result = export('detection-raw_openvino_static-320x320', detector_config('gfl', 2), tmp_path, (64, 64), fresh=True)
     report = json.loads((result.work_dir / 'parity.json').read_text())
     assert not result.passed and not report['passed']
     assert any(c['output'] == 'scores' and not c['passed'] and c['worst'] > 1 for c in report['comparisons'])
