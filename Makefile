@@ -8,6 +8,9 @@ endif
 VENV ?= $(if $(filter openmmlab,$(STACK)),.venv,.venv-$(STACK))
 # Empty: python3 if its version is supported, else the newest supported python3.x.
 PYTHON ?=
+# Processes that run the tests, with one thread each: two networks in two processes take less time than in turn. Each
+# process needs about 2 GB.
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
@@ -30,7 +33,7 @@ demo-seg: setup ## the same with a segmentor of drawn street scenes (about 10 mi
 	$(BIN)/python tools/demo.py segmentation
 
 test: lint ## check style, types, layers and docs, and run the tests that take seconds each
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow' -n $(WORKERS) --dist worksteal
 
 test-slow: setup ## run the tests that take minutes: the wheel in empty environments, whole demos, several processes
 	$(BIN)/python -m pytest -m slow

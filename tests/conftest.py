@@ -14,7 +14,8 @@ import torch  # noqa: E402
 from mmengine.registry import DefaultScope  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
-torch.set_num_threads(2)
+# Of several processes (pytest -n), each has one core.
+torch.set_num_threads(1 if 'PYTEST_XDIST_WORKER' in os.environ else 2)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -255,6 +255,8 @@ def test_float32_is_kept_when_the_limit_cannot_be_held(trained, monkeypatch, cap
     for image in list(trained.image.parent.iterdir())[:4]:
         shutil.copy(image, calib)
     left = lose(monkeypatch, 0.0, 0.0, 3.0, 2.0, 3.0, 3.0, 3.0)
+    # What is decided here depends on the losses alone, and each quantization takes seconds.
+    monkeypatch.setattr(accuracy_control, 'quantize', lambda model, *_: model.clone())
     assert run_deploy(trained, export, '--int8', '--calib', calib) == 1
     assert next(left, None) is None
     output = capsys.readouterr()
@@ -334,7 +336,7 @@ def test_another_annotation_file(trained):
     'form, config',
     [
         ('detection_openvino_static-320x320', 'gfl'),
-        ('detection-raw_openvino_static-320x320', 'aligned'),
+        pytest.param('detection-raw_openvino_static-320x320', 'aligned', marks=pytest.mark.slow),
         ('segmentation_openvino_static-512x1024', SEGMENTOR),
     ],
 )
