@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
-NUM_STAGES = 5
-OUTPUT_STRIDES = (8, 16, 32)
+_NUM_STAGES = 5
+_OUTPUT_STRIDES = (8, 16, 32)
 
 # Source: PaddleClas (KaimingNormal over the stored weight, that is fan_in; zero biases, BN at 1 and 0);
 # docs/specification/pplcnet.md#initialization.
@@ -45,15 +45,15 @@ def check_integer(name: str, value: int, low: int, high: int | None = None) -> i
     return int(value)
 
 
-def check_out_indices(out_indices: int | Sequence[int]) -> tuple[int, ...]:
+def _check_out_indices(out_indices: int | Sequence[int]) -> tuple[int, ...]:
     """Resolve an int or negative indices to a strictly increasing tuple of stage indices, or raise."""
     given: Any = (out_indices,) if isinstance(out_indices, Integral) else out_indices
     if isinstance(given, str) or not isinstance(given, Sequence) or len(given) == 0:
         raise TypeError(f'out_indices must be an int or a non-empty sequence of ints, got {out_indices!r}')
     resolved = []
     for index in given:
-        index = check_integer('out_indices', index, -NUM_STAGES, NUM_STAGES - 1)
-        resolved.append(index % NUM_STAGES)
+        index = check_integer('out_indices', index, -_NUM_STAGES, _NUM_STAGES - 1)
+        resolved.append(index % _NUM_STAGES)
     if any(a >= b for a, b in pairwise(resolved)):
         raise ValueError(f'out_indices must be strictly increasing, got {out_indices!r}')
     return tuple(resolved)
@@ -73,8 +73,8 @@ class StrideSchedule:
     """
 
     def __init__(self, output_stride: int) -> None:
-        if output_stride not in OUTPUT_STRIDES:
-            raise ValueError(f'output_stride must be one of {OUTPUT_STRIDES}, got {output_stride!r}')
+        if output_stride not in _OUTPUT_STRIDES:
+            raise ValueError(f'output_stride must be one of {_OUTPUT_STRIDES}, got {output_stride!r}')
         self.output_stride = output_stride
         self.reduction = 1
         self.dilation = 1
@@ -117,8 +117,8 @@ class StagedBackbone(BaseModule):
         init_cfg: dict[str, Any] | list[dict[str, Any]] | None,
     ) -> None:
         super().__init__(init_cfg)
-        self.out_indices = check_out_indices(out_indices)
-        self.frozen_stages = check_integer('frozen_stages', frozen_stages, -1, NUM_STAGES - 1)
+        self.out_indices = _check_out_indices(out_indices)
+        self.frozen_stages = check_integer('frozen_stages', frozen_stages, -1, _NUM_STAGES - 1)
         self.norm_eval = norm_eval
         self.with_cp = with_cp
         self.stages: list[tuple[str, ...]] = []
@@ -165,7 +165,7 @@ class StagedBackbone(BaseModule):
             return result
         blocks = module if isinstance(module, nn.Sequential) else [module]
         for block in blocks:
-            x = checkpoint(block, x, use_reentrant=False, context_fn=partial(recompute_contexts, block))
+            x = checkpoint(block, x, use_reentrant=False, context_fn=partial(_recompute_contexts, block))
         return x
 
     def train(self, mode: bool = True) -> StagedBackbone:
@@ -181,13 +181,13 @@ class StagedBackbone(BaseModule):
         return self
 
 
-def recompute_contexts(block: nn.Module) -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
+def _recompute_contexts(block: nn.Module) -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
     """Contexts for the forward pass and the recomputation of a checkpointed block."""
-    return nullcontext(), frozen_statistics(block)
+    return nullcontext(), _frozen_statistics(block)
 
 
 @contextmanager
-def frozen_statistics(block: nn.Module) -> Iterator[None]:
+def _frozen_statistics(block: nn.Module) -> Iterator[None]:
     """Let a recomputation use the batch statistics without counting the batch a second time in the running ones."""
     norms = [module for module in block.modules() if isinstance(module, _BatchNorm)]
     momenta = [norm.momentum for norm in norms]

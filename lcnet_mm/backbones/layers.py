@@ -41,7 +41,7 @@ def build_activation(act_cfg: Config | None) -> nn.Module:
         ) from error
 
 
-def build_norm(norm_cfg: Config, channels: int) -> tuple[str, nn.Module]:
+def _build_norm(norm_cfg: Config, channels: int) -> tuple[str, nn.Module]:
     """Build a norm from an mm config; returns its conventional name (``bn``, ``gn``) and the module.
 
     Raises:
@@ -103,7 +103,7 @@ class ConvNormAct(nn.Sequential):
         )
         layers: list[tuple[str, nn.Module]] = [('conv', conv)]
         if norm_cfg is not None:
-            layers.append(build_norm(norm_cfg, out_channels))
+            layers.append(_build_norm(norm_cfg, out_channels))
         if act_cfg is not None:
             layers.append(('act', build_activation(act_cfg)))
         super().__init__(OrderedDict(layers))

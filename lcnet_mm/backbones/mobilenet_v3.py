@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from .base import KAIMING_FAN_IN, StagedBackbone, StrideSchedule, check_integer, check_positive
 from .layers import Config, ConvNormAct, SELayer, make_divisible
 
-STEM_CHANNELS = 16
+_STEM_CHANNELS = 16
 
 
 class Block(NamedTuple):
@@ -60,7 +60,7 @@ BLOCKS = {
 }
 
 
-def split_stages(blocks: Sequence[Block]) -> list[list[Block]]:
+def _split_stages(blocks: Sequence[Block]) -> list[list[Block]]:
     """Split a table before each strided block; the first part shares the stem's stride and may be empty."""
     stages: list[list[Block]] = [[]]
     for block in blocks:
@@ -195,14 +195,14 @@ class MobileNetV3(StagedBackbone):
         se_gate_slope = check_positive('se_gate_slope', se_gate_slope)
         strides = StrideSchedule(output_stride)
 
-        channels = make_divisible(STEM_CHANNELS * width)
+        channels = make_divisible(_STEM_CHANNELS * width)
         stem_stride, _ = strides.take(2)
         modules: dict[str, nn.Module] = {
             'conv1': ConvNormAct(
                 in_channels, channels, 3, stride=stem_stride, norm_cfg=norm_cfg, act_cfg=dict(type='HSwish')
             )
         }
-        for members in split_stages(BLOCKS[arch]):
+        for members in _split_stages(BLOCKS[arch]):
             if self.complete:
                 break
             layers: list[InvertedResidual] = []

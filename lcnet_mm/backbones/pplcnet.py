@@ -12,7 +12,7 @@ from torch import nn
 from .base import KAIMING_FAN_IN, StagedBackbone, StrideSchedule, check_integer, check_positive
 from .layers import Config, ConvNormAct, DepthwiseSeparable, make_divisible
 
-STEM_CHANNELS = 16
+_STEM_CHANNELS = 16
 
 
 class Block(NamedTuple):
@@ -42,7 +42,7 @@ BLOCKS = (
 )
 
 
-def parse_bits(name: str, bits: str) -> tuple[bool, ...]:
+def _parse_bits(name: str, bits: str) -> tuple[bool, ...]:
     """Turn a string of 13 zeros and ones into flags, or raise a TypeError or ValueError that names it."""
     if not isinstance(bits, str):
         raise TypeError(f'{name} must be a string of {len(BLOCKS)} zeros and ones, got {bits!r}')
@@ -99,10 +99,10 @@ class PPLCNet(StagedBackbone):
         width = check_positive('widen_factor', widen_factor)
         in_channels = check_integer('in_channels', in_channels, 1)
         strides = StrideSchedule(output_stride)
-        use_se = parse_bits('se_blocks', se_blocks)
-        large_kernel = parse_bits('large_kernel_blocks', large_kernel_blocks)
+        use_se = _parse_bits('se_blocks', se_blocks)
+        large_kernel = _parse_bits('large_kernel_blocks', large_kernel_blocks)
 
-        stem_channels = make_divisible(STEM_CHANNELS * width)
+        stem_channels = make_divisible(_STEM_CHANNELS * width)
         stem_stride, _ = strides.take(2)
         stem = ConvNormAct(in_channels, stem_channels, 3, stride=stem_stride, norm_cfg=norm_cfg, act_cfg=act_cfg)
         modules: dict[str, nn.Module] = {'conv1': stem}

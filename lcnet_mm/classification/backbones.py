@@ -13,9 +13,9 @@ from torch import nn
 from ..backbones.base import check_positive
 
 # Source: PaddleClas shufflenet_v2.py; channels of the three stages and of the last convolution.
-SHUFFLE_CHANNELS = {0.25: (24, 48, 96, 512), 0.33: (32, 64, 128, 512)}
-SHUFFLE_STEM = 24
-MOBILE_STEM = 32
+_SHUFFLE_CHANNELS = {0.25: (24, 48, 96, 512), 0.33: (32, 64, 128, 512)}
+_SHUFFLE_STEM = 24
+_MOBILE_STEM = 32
 
 
 @MODELS.register_module()
@@ -32,12 +32,12 @@ class NarrowShuffleNetV2(ShuffleNetV2):
     """
 
     def __init__(self, widen_factor: float = 0.33, out_indices: Sequence[int] = (3,), **kwargs: Any) -> None:
-        if widen_factor not in SHUFFLE_CHANNELS:
-            raise ValueError(f'widen_factor must be one of {tuple(SHUFFLE_CHANNELS)}, got {widen_factor!r}')
+        if widen_factor not in _SHUFFLE_CHANNELS:
+            raise ValueError(f'widen_factor must be one of {tuple(_SHUFFLE_CHANNELS)}, got {widen_factor!r}')
         super().__init__(widen_factor=0.5, out_indices=tuple(out_indices), **kwargs)  # type: ignore[no-untyped-call]
-        *stages, last = SHUFFLE_CHANNELS[widen_factor]
+        *stages, last = _SHUFFLE_CHANNELS[widen_factor]
         # _make_layer goes on from here.
-        self.in_channels = SHUFFLE_STEM
+        self.in_channels = _SHUFFLE_STEM
         layers: list[nn.Module] = [
             self._make_layer(channels, blocks)  # type: ignore[no-untyped-call]
             for channels, blocks in zip(stages, self.stage_blocks, strict=True)
@@ -63,7 +63,7 @@ class PaddleMobileNetV2(MobileNetV2):
         super().__init__(widen_factor=check_positive('widen_factor', widen_factor), **kwargs)  # type: ignore[no-untyped-call]
         cfgs = dict(conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg)
         # make_layer goes on from here.
-        self.in_channels = stem = int(MOBILE_STEM * widen_factor)
+        self.in_channels = stem = int(_MOBILE_STEM * widen_factor)
         self.conv1 = ConvModule(3, stem, 3, stride=2, padding=1, **cfgs)
         for index, (ratio, channels, blocks, stride) in enumerate(self.arch_settings, 1):
             layer = self.make_layer(int(channels * widen_factor), blocks, stride, ratio)  # type: ignore[no-untyped-call]

@@ -89,11 +89,11 @@ class ImageList(BaseDataset):
         """Read the list or walk through the folders; does nothing the second time."""
         if self._fully_initialized:
             return
-        self.data_bytes, self.data_address = serialize(self.entries())
+        self.data_bytes, self.data_address = _serialize(self.entries())
         self._fully_initialized = True
         self.reset_unreadable()
         if self._indices is not None:
-            chosen = range(len(self))[slice_of(self._indices)] if isinstance(self._indices, int) else self._indices
+            chosen = range(len(self))[_slice_of(self._indices)] if isinstance(self._indices, int) else self._indices
             self.get_subset_(chosen)
 
     def entries(self) -> Iterator[tuple[str, int]]:
@@ -198,12 +198,12 @@ class ImageList(BaseDataset):
         return str(self.ann_file or ', '.join(os.path.join(self.img_prefix, name) for name in self.folders or ['']))
 
 
-def slice_of(count: int) -> slice:
+def _slice_of(count: int) -> slice:
     """Return the first images, or where it is negative the last ones, as mmengine's ``indices`` means an int."""
     return slice(count) if count >= 0 else slice(count, None)
 
 
-def serialize(entries: Iterable[tuple[str, int]]) -> tuple[np.ndarray, np.ndarray]:
+def _serialize(entries: Iterable[tuple[str, int]]) -> tuple[np.ndarray, np.ndarray]:
     """Mmengine's form of a data list, as ``BaseDataset`` reads it, without a list of dicts on the way.
 
     Returns:

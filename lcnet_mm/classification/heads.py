@@ -15,10 +15,10 @@ from ..backbones.layers import Config, ConvNormAct, build_activation
 # Source: PaddleClas (docs/specification/pplcnet.md#initialization): Paddle's defaults, normal with fan_in for
 # convolutions and Xavier uniform for the classifier. Not times the 0.8 that Paddle's dropout would need for the same
 # first logits.
-INIT: list[dict[str, Any]] = [*KAIMING_FAN_IN, dict(type='Xavier', layer='Linear', distribution='uniform')]
+_INIT: list[dict[str, Any]] = [*KAIMING_FAN_IN, dict(type='Xavier', layer='Linear', distribution='uniform')]
 
 
-def check_probability(name: str, value: float) -> float:
+def _check_probability(name: str, value: float) -> float:
     """Return a number within ``[0, 1)``, or raise a TypeError or ValueError that names it."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f'{name} must be a number such as 0.2, got {value!r}')
@@ -59,13 +59,13 @@ class LastConvClsHead(ClsHead):
         last_conv_channels: int | None = 1280,
         act_cfg: Config = dict(type='HSwish'),
         dropout: float = 0.2,
-        init_cfg: Any = INIT,
+        init_cfg: Any = _INIT,
         **kwargs: Any,
     ) -> None:
         super().__init__(init_cfg=init_cfg, **kwargs)
         self.num_classes = check_integer('num_classes', num_classes, 1)
         channels = check_integer('in_channels', in_channels, 1)
-        dropout = check_probability('dropout', dropout)
+        dropout = _check_probability('dropout', dropout)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.last_conv: nn.Module = nn.Identity()
         self.act: nn.Module = nn.Identity()

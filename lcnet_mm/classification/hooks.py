@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 from .datasets import ImageList
 
 # Images that are named at the end.
-NAMED = 10
+_NAMED = 10
 
 
 @HOOKS.register_module()
@@ -29,8 +29,8 @@ class UnreadableImagesHook(Hook):
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Report the unreadable images of the epoch."""
-        for number, images in enumerate(image_lists(runner.train_dataloader.dataset)):
-            merge_processes(images)
+        for number, images in enumerate(_image_lists(runner.train_dataloader.dataset)):
+            _merge_processes(images)
             count = images.num_unreadable
             if count != self.reported.get(number, 0):
                 self.reported[number] = count
@@ -39,10 +39,10 @@ class UnreadableImagesHook(Hook):
 
     def after_train(self, runner: Runner) -> None:
         """Report the unreadable images of the whole training."""
-        for images in image_lists(runner.train_dataloader.dataset):
+        for images in _image_lists(runner.train_dataloader.dataset):
             count = images.num_unreadable
             if count:
-                names = ', '.join(images.unreadable_paths(NAMED)) + (', …' if count > NAMED else '')
+                names = ', '.join(images.unreadable_paths(_NAMED)) + (', …' if count > _NAMED else '')
                 runner.logger.warning(
                     f'{images.name}: {count} of {len(images)} images were unreadable and skipped: {names}'
                 )
@@ -50,7 +50,7 @@ class UnreadableImagesHook(Hook):
                 runner.logger.info(f'{images.name}: none of the {len(images)} images was found to be unreadable')
 
 
-def image_lists(dataset: Any) -> Iterator[ImageList]:
+def _image_lists(dataset: Any) -> Iterator[ImageList]:
     """Yield the :class:`ImageList` data sets inside wrappers such as ConcatDataset and RepeatDataset."""
     if isinstance(dataset, ImageList):
         yield dataset
@@ -60,10 +60,10 @@ def image_lists(dataset: Any) -> Iterator[ImageList]:
     held = vars(dataset)
     for part in (*held.get('datasets', ()), held.get('dataset'), held.get('_dataset')):
         if part is not None:
-            yield from image_lists(part)
+            yield from _image_lists(part)
 
 
-def merge_processes(images: ImageList) -> None:
+def _merge_processes(images: ImageList) -> None:
     """Put together what the processes of a distributed training found; in place, so that living workers see it."""
     if dist.get_world_size() > 1:
         found = images.unreadable.byte()

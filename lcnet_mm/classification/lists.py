@@ -11,7 +11,7 @@ from ..utils.images import IMAGE_SUFFIXES
 
 # The label of an image that has none.
 UNLABELLED = -1
-SUFFIXES = tuple(suffix.encode() for suffix in IMAGE_SUFFIXES)
+_SUFFIXES = tuple(suffix.encode() for suffix in IMAGE_SUFFIXES)
 
 
 def read_list(
@@ -42,7 +42,7 @@ def read_list(
             if b'\0' in path:
                 raise UserError(f'{file}, line {number} is no text; expected a list with the path of an image per line')
             if with_label:
-                path, label = split_label(path, f'{file}, line {number}')
+                path, label = _split_label(path, f'{file}, line {number}')
                 if num_classes is not None and label >= num_classes:
                     raise UserError(
                         f'{file}, line {number}: class index {label}, but {owner} has {num_classes} classes'
@@ -53,7 +53,7 @@ def read_list(
         raise UserError(f'list of images {file} is empty')
 
 
-def split_label(line: bytes, where: str) -> tuple[bytes, int]:
+def _split_label(line: bytes, where: str) -> tuple[bytes, int]:
     """Split ``PATH CLASS_INDEX`` at the last space."""
     path, *word = line.rsplit(None, 1)
     if not word or not word[0].isdigit():
@@ -77,10 +77,10 @@ def walk_folder(folder: str | Path) -> Iterator[bytes]:
     if not Path(folder).is_dir():
         raise UserError(f'folder of images {folder} does not exist')
     empty = True
-    for root, folders, names in os.walk(os.fsencode(folder), onerror=refuse_folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not leads_back(os.path.join(root, name)))
+    for root, folders, names in os.walk(os.fsencode(folder), onerror=_refuse_folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not _leads_back(os.path.join(root, name)))
         for name in sorted(names):
-            if name.lower().endswith(SUFFIXES):
+            if name.lower().endswith(_SUFFIXES):
                 path = os.path.join(root, name)
                 if b'\n' in path:
                     raise UserError(f'image {os.fsdecode(path)!r} has a line break in its name; rename it')
@@ -90,12 +90,12 @@ def walk_folder(folder: str | Path) -> Iterator[bytes]:
         raise UserError(f'folder {folder} has no image ({", ".join(IMAGE_SUFFIXES)})')
 
 
-def refuse_folder(error: OSError) -> None:
+def _refuse_folder(error: OSError) -> None:
     """Raise a UserError for a folder that cannot be read."""
     raise UserError(f'folder {error.filename!r} cannot be read: {error.strerror}') from error
 
 
-def leads_back(folder: bytes) -> bool:
+def _leads_back(folder: bytes) -> bool:
     """Whether a link leads to a folder that it is inside of, which would never end."""
     if not os.path.islink(folder):
         return False

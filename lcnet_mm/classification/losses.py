@@ -6,7 +6,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 # PaddleClas adds it to both probabilities before the logarithm.
-EPSILON = 1e-12
+_EPSILON = 1e-12
 
 
 @MODELS.register_module()
@@ -32,5 +32,5 @@ class SymmetricKLLoss(nn.Module):
         """Compute the loss; gradients reach both sides that have one."""
         # In float32 also under autocast: half precision has no room for the epsilon.
         s, t = student.float().softmax(1), teacher.float().softmax(1)
-        divergence = (t - s) * ((t + EPSILON).log() - (s + EPSILON).log())
+        divergence = (t - s) * ((t + _EPSILON).log() - (s + _EPSILON).log())
         return self.loss_weight * 0.5 * divergence.sum(1).mean()

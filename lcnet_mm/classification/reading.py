@@ -48,7 +48,7 @@ def load_image(transforms: Sequence[Transform], info: dict[str, Any]) -> tuple[d
             raise
         except Exception as error:
             missing = isinstance(error, FileNotFoundError | NotADirectoryError)
-            raise UnreadableImage('missing' if missing else describe(error), missing) from error
+            raise UnreadableImage('missing' if missing else _describe(error), missing) from error
         if info is None:
             raise UnreadableImage('no image, or truncated')
         if 'img' in info:
@@ -56,7 +56,7 @@ def load_image(transforms: Sequence[Transform], info: dict[str, Any]) -> tuple[d
     return info, ()
 
 
-def describe(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     """Return the reason in one line; what mmcv and OpenCV say when nothing was decoded is made plain."""
     if isinstance(error, AssertionError | cv2.error):
         return 'no image, or truncated'

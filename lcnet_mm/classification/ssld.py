@@ -19,9 +19,9 @@ from ..backbones.layers import Config
 from ..utils.checkpoint import load_weights
 from ..utils.errors import UserError
 
-TEACHER_NORMS = ('train', 'eval')
-STUDENT = 'student.'
-TEACHER = 'teacher.'
+_TEACHER_NORMS = ('train', 'eval')
+_STUDENT = 'student.'
+_TEACHER = 'teacher.'
 
 
 @MODELS.register_module()
@@ -83,8 +83,8 @@ class SSLDDistiller(BaseModel):
         data_preprocessor: Config | None = None,
         init_cfg: Any = None,
     ) -> None:
-        if teacher_norms not in TEACHER_NORMS:
-            raise ValueError(f'teacher_norms must be one of {TEACHER_NORMS}, got {teacher_norms!r}')
+        if teacher_norms not in _TEACHER_NORMS:
+            raise ValueError(f'teacher_norms must be one of {_TEACHER_NORMS}, got {teacher_norms!r}')
         if teacher_checkpoint is None and not mutual:
             raise ValueError('a frozen teacher needs its weights: set model.teacher_checkpoint to a file')
         if (teacher_mean is None) != (teacher_std is None):
@@ -92,7 +92,7 @@ class SSLDDistiller(BaseModel):
         super().__init__({'type': 'mmpretrain.ClsDataPreprocessor', **(data_preprocessor or {})}, init_cfg)
         self.student = MODELS.build(student)
         self.teacher = MODELS.build(teacher)
-        check_classes(self.student, self.teacher)
+        _check_classes(self.student, self.teacher)
         self.teacher_checkpoint = teacher_checkpoint
         self.teacher_norms = teacher_norms
         self.teacher_amp = teacher_amp
@@ -107,11 +107,11 @@ class SSLDDistiller(BaseModel):
         if teacher_mean is not None and teacher_std is not None:
             self.renormalization = self.change_of_normalization(teacher_mean, teacher_std)
         if not mutual:
-            freeze(self.teacher)
+            _freeze(self.teacher)
         if not (mutual if save_teacher is None else save_teacher):
-            self._register_state_dict_hook(keep_student)  # type: ignore[no-untyped-call]
-            self._register_load_state_dict_pre_hook(add_student_prefix)  # type: ignore[no-untyped-call]
-            self.register_load_state_dict_post_hook(expect_no_teacher)  # type: ignore[no-untyped-call]
+            self._register_state_dict_hook(_keep_student)  # type: ignore[no-untyped-call]
+            self._register_load_state_dict_pre_hook(_add_student_prefix)  # type: ignore[no-untyped-call]
+            self.register_load_state_dict_post_hook(_expect_no_teacher)  # type: ignore[no-untyped-call]
 
     def init_weights(self) -> None:
         """Initialise the student and read the teacher."""
@@ -145,11 +145,11 @@ class SSLDDistiller(BaseModel):
         teacher = self.run_teacher(inputs)
         losses = dict(loss_distill=self.distill_loss(student, teacher))
         if self.label_loss_weight:
-            losses['loss_label'] = self.label_loss_weight * label_loss(student, data_samples)
+            losses['loss_label'] = self.label_loss_weight * _label_loss(student, data_samples)
             if self.mutual:
-                losses['loss_label_teacher'] = self.label_loss_weight * label_loss(teacher, data_samples)
+                losses['loss_label_teacher'] = self.label_loss_weight * _label_loss(teacher, data_samples)
         if self.feature_loss is not None:
-            ours, theirs = self.features[STUDENT], self.features[TEACHER]
+            ours, theirs = self.features[_STUDENT], self.features[_TEACHER]
             if ours.shape != theirs.shape:
                 raise UserError(
                     f'feature_loss compares {self.feature_loss["student"]} of shape {tuple(ours.shape)} with '
@@ -182,7 +182,7 @@ class SSLDDistiller(BaseModel):
 
     def watch_features(self, feature_loss: Config) -> None:
         """Keep the outputs of the two modules that ``feature_loss`` names."""
-        for prefix, model in ((STUDENT, self.student), (TEACHER, self.teacher)):
+        for prefix, model in ((_STUDENT, self.student), (_TEACHER, self.teacher)):
             path = feature_loss[prefix[:-1]]
             try:
                 module = model.get_submodule(path)
@@ -195,7 +195,7 @@ class SSLDDistiller(BaseModel):
             module.register_forward_hook(keep)
 
 
-def number_of_classes(model: nn.Module) -> int | None:
+def _number_of_classes(model: nn.Module) -> int | None:
     """Return number of classes of an mmpretrain or timm classifier, or None where it does not tell."""
     for part in (getattr(model, 'head', None), getattr(model, 'model', None)):
         number = getattr(part, 'num_classes', None)
@@ -204,16 +204,16 @@ def number_of_classes(model: nn.Module) -> int | None:
     return None
 
 
-def check_classes(student: nn.Module, teacher: nn.Module) -> None:
+def _check_classes(student: nn.Module, teacher: nn.Module) -> None:
     """Compare the numbers of classes, as far as the models tell them."""
-    ours, theirs = number_of_classes(student), number_of_classes(teacher)
+    ours, theirs = _number_of_classes(student), _number_of_classes(teacher)
     if None not in (ours, theirs) and ours != theirs:
         raise ValueError(
             f'the teacher has {theirs} classes, the student {ours}: distillation needs a teacher of the same classes'
         )
 
 
-def freeze(teacher: nn.Module) -> None:
+def _freeze(teacher: nn.Module) -> None:
     """Leave parameters and running statistics as they are, also while batch norms use the statistics of the batch."""
     teacher.requires_grad_(False)
     for module in teacher.modules():
@@ -221,7 +221,7 @@ def freeze(teacher: nn.Module) -> None:
             module.track_running_stats = False
 
 
-def label_loss(logits: Tensor, data_samples: Sequence[DataSample]) -> Tensor:
+def _label_loss(logits: Tensor, data_samples: Sequence[DataSample]) -> Tensor:
     """Cross entropy of the samples that have a label; 0 where none has."""
     labels = torch.cat([sample.get('gt_label') for sample in data_samples]).to(logits.device)
     labelled = labels >= 0
@@ -229,21 +229,21 @@ def label_loss(logits: Tensor, data_samples: Sequence[DataSample]) -> Tensor:
     return total / labelled.sum().clamp(min=1)
 
 
-def keep_student(_module: nn.Module, state: dict[str, Tensor], prefix: str, _metadata: Any) -> None:
+def _keep_student(_module: nn.Module, state: dict[str, Tensor], prefix: str, _metadata: Any) -> None:
     """State dict hook: the student under its own names, and nothing else."""
     for key in [key for key in state if key.startswith(prefix)]:
         value = state.pop(key)
         name = key.removeprefix(prefix)
-        if name.startswith(STUDENT):
-            state[prefix + name.removeprefix(STUDENT)] = value
+        if name.startswith(_STUDENT):
+            state[prefix + name.removeprefix(_STUDENT)] = value
 
 
-def add_student_prefix(state: dict[str, Tensor], prefix: str, *_: Any) -> None:
-    """Load hook: the names that :func:`keep_student` wrote become those of the modules."""
+def _add_student_prefix(state: dict[str, Tensor], prefix: str, *_: Any) -> None:
+    """Load hook: the names that :func:`_keep_student` wrote become those of the modules."""
     for key in [key for key in state if key.startswith(prefix)]:
-        state[f'{prefix}{STUDENT}{key.removeprefix(prefix)}'] = state.pop(key)
+        state[f'{prefix}{_STUDENT}{key.removeprefix(prefix)}'] = state.pop(key)
 
 
-def expect_no_teacher(_module: nn.Module, keys: Any) -> None:
+def _expect_no_teacher(_module: nn.Module, keys: Any) -> None:
     """Load hook: a teacher that is not in the checkpoint is not missing."""
-    keys.missing_keys[:] = [key for key in keys.missing_keys if not key.startswith(TEACHER)]
+    keys.missing_keys[:] = [key for key in keys.missing_keys if not key.startswith(_TEACHER)]

@@ -18,7 +18,7 @@ from mmpretrain.registry import TRANSFORMS
 from ..backbones.base import check_integer, check_positive
 
 
-def check_range(name: str, value: Sequence[float]) -> tuple[float, float]:
+def _check_range(name: str, value: Sequence[float]) -> tuple[float, float]:
     """Return two numbers above 0 in order, or raise a TypeError or ValueError that names them."""
     if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 2:
         raise TypeError(f'{name} must be two numbers (low, high), got {value!r}')
@@ -61,10 +61,10 @@ class UniformAspectRandomResizedCrop(BaseTransform):
             raise ValueError(f'scale must be a side or (height, width), got {scale!r}')
         height, width = (check_integer('scale', side, 1) for side in sides)
         self.scale = height, width
-        self.crop_ratio_range = check_range('crop_ratio_range', crop_ratio_range)
+        self.crop_ratio_range = _check_range('crop_ratio_range', crop_ratio_range)
         if self.crop_ratio_range[1] > 1:
             raise ValueError(f'crop_ratio_range must be within 0 and 1, got {crop_ratio_range!r}')
-        self.aspect_ratio_range = check_range('aspect_ratio_range', aspect_ratio_range)
+        self.aspect_ratio_range = _check_range('aspect_ratio_range', aspect_ratio_range)
         self.interpolation = interpolation
 
     @cache_randomness

@@ -9,6 +9,7 @@ from .detectors import PicoDet  # noqa: E402
 from .heads import PicoDetAlignedHead, PicoDetGFLHead, PicoDetSimOTAHead  # noqa: E402
 from .losses import ProbabilityVarifocalLoss  # noqa: E402
 from .necks import CSPPAN, LCPAN, PAN  # noqa: E402
+from .sizes import set_input_size  # noqa: E402
 from .transforms import PaddleDistort, PaddleRandomCrop, resize_collate  # noqa: E402
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     'PicoDetSimOTAHead',
     'ProbabilityVarifocalLoss',
     'resize_collate',
+    'set_input_size',
 ]

@@ -20,13 +20,13 @@ from ..utils.images import IMAGE_SUFFIXES
 RECORD = np.dtype([('score', '<f4'), ('label', '<i4'), ('hash', '<u8')])
 # Labels of images without one, and what is said of them.
 MISSING, UNDECODABLE, UNUSABLE = -1, -2, -3
-REASONS = {
+_REASONS = {
     MISSING: 'missing',
     UNDECODABLE: 'no image, or truncated',
     UNUSABLE: "the teacher's pipeline fails on it",
 }
 # Records that are read at a time, 1 MiB.
-BLOCK = 65_536
+_BLOCK = 65_536
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Source:
         Raises:
             UserError: an input is missing, empty or faulty, two folders overlap, or a label is no class.
         """
-        check_overlap([Path(path) for path in self.inputs])
+        _check_overlap([Path(path) for path in self.inputs])
         for path in map(Path, self.inputs):
             if path.is_dir():
                 yield from walk_folder(path.absolute())
@@ -66,7 +66,7 @@ class Source:
                     yield os.path.join(root, line)
 
 
-def check_overlap(inputs: Sequence[Path]) -> None:
+def _check_overlap(inputs: Sequence[Path]) -> None:
     """Refuse folders that are the same or lie in each other, whose images would count twice."""
     folders = sorted(path.resolve() for path in inputs if path.is_dir())
     for upper, lower in pairwise(folders):
@@ -108,14 +108,14 @@ def write_paths(stem: Path, paths: Iterable[bytes]) -> str:
         SHA-256 of the paths.
     """
     digest, end, ends = hashlib.sha256(), 0, array('q')
-    with partial(stem, '.paths').open('wb') as path_file, partial(stem, '.ends').open('wb') as end_file:
+    with _partial(stem, '.paths').open('wb') as path_file, _partial(stem, '.ends').open('wb') as end_file:
         for path in paths:
             line = path + b'\n'
             path_file.write(line)
             digest.update(line)
             end += len(line)
             ends.append(end)
-            if len(ends) == BLOCK:
+            if len(ends) == _BLOCK:
                 ends.tofile(end_file)
                 del ends[:]
         ends.tofile(end_file)
@@ -125,19 +125,19 @@ def write_paths(stem: Path, paths: Iterable[bytes]) -> str:
 def keep_paths(stem: Path) -> PathFile:
     """Put what :func:`write_paths` wrote in the place of the older files, and open it."""
     for suffix in ('.paths', '.ends'):
-        os.replace(partial(stem, suffix), stem.with_suffix(suffix))
+        os.replace(_partial(stem, suffix), stem.with_suffix(suffix))
     return PathFile(stem)
 
 
-def partial(stem: Path, suffix: str) -> Path:
+def _partial(stem: Path, suffix: str) -> Path:
     """Return the name of a file that is not complete yet."""
     return stem.with_name(f'.{stem.name}{suffix}.partial')
 
 
 def read_records(file: Path) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the number of the first record of each block, and the block, ``(up to BLOCK,)`` of :data:`RECORD`."""
-    for first in range(0, count_records(file), BLOCK):
-        yield first, np.fromfile(file, RECORD, BLOCK, offset=first * RECORD.itemsize)
+    """Yield the number of the first record of each block, and the block, ``(up to _BLOCK,)`` of :data:`RECORD`."""
+    for first in range(0, count_records(file), _BLOCK):
+        yield first, np.fromfile(file, RECORD, _BLOCK, offset=first * RECORD.itemsize)
 
 
 def count_records(file: Path) -> int:
@@ -149,4 +149,4 @@ def find_unreadable(file: Path) -> Iterator[tuple[int, str]]:
     """Yield the number of each image that could not be read or scored, and why."""
     for first, block in read_records(file):
         for idx in np.flatnonzero(block['label'] < 0).tolist():
-            yield first + idx, REASONS[int(block['label'][idx])]
+            yield first + idx, _REASONS[int(block['label'][idx])]

@@ -122,7 +122,7 @@ def mine_images(
             nothing is left, or ``work_dir`` is in use or belongs to other inputs.
     """
     started = time.perf_counter()
-    check_arguments(top_k, max_distance, max_unreadable, batch_size, workers)
+    _check_arguments(top_k, max_distance, max_unreadable, batch_size, workers)
     if num_classes is not None and num_classes != teacher.num_classes:
         raise UserError(f'the teacher has {teacher.num_classes} classes, expected {num_classes}')
     out, work_dir = Path(out), Path(work_dir)
@@ -130,8 +130,8 @@ def mine_images(
         raise UserError(f'the list {out} cannot be written: it is a folder')
     out.parent.mkdir(parents=True, exist_ok=True)
     seconds, done = {}, {}
-    with locked(work_dir):
-        files = open_work_dir(work_dir, pool, val, teacher)
+    with _locked(work_dir):
+        files = _open_work_dir(work_dir, pool, val, teacher)
         for name, paths in files.items():
             since = time.perf_counter()
             done[name] = scan(
@@ -155,18 +155,18 @@ def mine_images(
                 f'nothing is left of the pool: of {len(files["pool"])} images {selection.num_duplicates} are '
                 f'near-duplicates of validation images, the others unreadable'
             )
-        write_selection(out, files['pool'], selection, with_label)
+        _write_selection(out, files['pool'], selection, with_label)
         seconds['selection'] = time.perf_counter() - since
         seconds['total'] = time.perf_counter() - started
-        described = {name: describe_images(work_dir, name, paths, done[name]) for name, paths in files.items()}
+        described = {name: _describe_images(work_dir, name, paths, done[name]) for name, paths in files.items()}
         return MiningReport(
             str(out),
             len(selection.kept),
             described['pool'],
             described['val'],
-            describe_duplicates(selection, files, max_distance),
+            _describe_duplicates(selection, files, max_distance),
             top_k,
-            describe_classes(selection, teacher),
+            _describe_classes(selection, teacher),
             {name: round(value, 2) for name, value in seconds.items()},
             dict(
                 main=round(resident('VmHWM') / 2**20, 1),
@@ -175,7 +175,9 @@ def mine_images(
         )
 
 
-def check_arguments(top_k: int, max_distance: int, max_unreadable: float, batch_size: int, workers: int | None) -> None:
+def _check_arguments(
+    top_k: int, max_distance: int, max_unreadable: float, batch_size: int, workers: int | None
+) -> None:
     """Raise a UserError that names the first argument that is out of its range."""
     for name, value, low, high in (
         ('top_k', top_k, 1, None),
@@ -190,7 +192,7 @@ def check_arguments(top_k: int, max_distance: int, max_unreadable: float, batch_
 
 
 @contextmanager
-def locked(work_dir: Path) -> Iterator[None]:
+def _locked(work_dir: Path) -> Iterator[None]:
     """Keep a second run out of a folder, where it would mix its records with ours."""
     work_dir.mkdir(parents=True, exist_ok=True)
     with (work_dir / 'lock').open('w') as file:
@@ -201,7 +203,7 @@ def locked(work_dir: Path) -> Iterator[None]:
         yield
 
 
-def open_work_dir(work_dir: Path, pool: Source, val: Source, teacher: Teacher) -> dict[str, PathFile]:
+def _open_work_dir(work_dir: Path, pool: Source, val: Source, teacher: Teacher) -> dict[str, PathFile]:
     """Write the paths, and make sure that what the folder holds already comes from the same inputs."""
     fingerprint = dict(
         val=write_paths(work_dir / 'val', val.paths(teacher.num_classes)),
@@ -223,14 +225,14 @@ def open_work_dir(work_dir: Path, pool: Source, val: Source, teacher: Teacher) -
     return files
 
 
-def write_selection(out: Path, paths: PathFile, selection: Selection, with_label: bool) -> None:
+def _write_selection(out: Path, paths: PathFile, selection: Selection, with_label: bool) -> None:
     """Write the list; it appears when it is complete."""
     with atomic_path(out) as unfinished, unfinished.open('wb') as file:
         for label, _, idx in selection.kept.tolist():
             file.write(os.fsencode(paths[idx]) + (b' %d\n' % label if with_label else b'\n'))
 
 
-def describe_images(work_dir: Path, name: str, paths: PathFile, done: int) -> dict[str, Any]:
+def _describe_images(work_dir: Path, name: str, paths: PathFile, done: int) -> dict[str, Any]:
     """Size and unreadable images of the pool or the validation set."""
     records = work_dir / f'{name}.records'
     return dict(
@@ -243,7 +245,7 @@ def describe_images(work_dir: Path, name: str, paths: PathFile, done: int) -> di
     )
 
 
-def describe_duplicates(selection: Selection, files: dict[str, PathFile], max_distance: int) -> dict[str, Any]:
+def _describe_duplicates(selection: Selection, files: dict[str, PathFile], max_distance: int) -> dict[str, Any]:
     """Return the near-duplicates with the validation image that each resembles most."""
     named = [
         dict(file=files['pool'][idx], val=files['val'][match], distance=distance)
@@ -252,7 +254,7 @@ def describe_duplicates(selection: Selection, files: dict[str, PathFile], max_di
     return dict(count=selection.num_duplicates, max_distance=max_distance, files=named)
 
 
-def describe_classes(selection: Selection, teacher: Teacher) -> list[dict[str, Any]]:
+def _describe_classes(selection: Selection, teacher: Teacher) -> list[dict[str, Any]]:
     """Numbers of each class, those without images included."""
     classes: list[dict[str, Any]] = [
         dict(

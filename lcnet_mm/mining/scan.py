@@ -41,7 +41,7 @@ def perceptual_hash(image: np.ndarray) -> int:
     return int(np.packbits(bits).view('>u8')[0])
 
 
-class Images(Dataset[Any]):
+class _Images(Dataset[Any]):
     """Hashes of images and, for a teacher, its inputs.
 
     An item is the record of the image without a score, and the input ``(3, H, W)``, None where there is none.
@@ -79,7 +79,7 @@ class Images(Dataset[Any]):
             return (0.0, UNUSABLE, bits), None
 
 
-def collate(items: Sequence[tuple[tuple[float, int, int], Tensor | None]]) -> tuple[np.ndarray, Any]:
+def _collate(items: Sequence[tuple[tuple[float, int, int], Tensor | None]]) -> tuple[np.ndarray, Any]:
     """Return records ``(N,)`` and the inputs, stacked if they have the same size, or None if there are none."""
     records = np.array([record for record, _ in items], RECORD)
     inputs = [image for _, image in items if image is not None]
@@ -89,7 +89,7 @@ def collate(items: Sequence[tuple[tuple[float, int, int], Tensor | None]]) -> tu
     return records, torch.stack(inputs) if len({image.shape for image in inputs}) == 1 else inputs
 
 
-def one_thread(worker: int) -> None:
+def _one_thread(worker: int) -> None:
     """Switch off the threads of a worker: OpenCV's do not survive the fork, and the workers are the parallelism."""
     cv2.setNumThreads(0)
 
@@ -138,14 +138,14 @@ def scan(
         if done:
             print_log(f'{what}: {done} of {len(paths)} images are done already', 'current')
     unreadable = sum(1 for _ in find_unreadable(records_file))
-    check_share(unreadable, paths, records_file, max_unreadable, what)
+    _check_share(unreadable, paths, records_file, max_unreadable, what)
     loader = DataLoader(
-        Images(paths, teacher.pipeline, hash_only),
+        _Images(paths, teacher.pipeline, hash_only),
         batch_size,
         sampler=range(done, len(paths)),
         num_workers=workers,
-        collate_fn=collate,
-        worker_init_fn=one_thread,
+        collate_fn=_collate,
+        worker_init_fn=_one_thread,
     )
     bar = tqdm(total=len(paths), initial=done, desc=what, unit='image', disable=not progress)
     with records_file.open('ab') as file, bar:
@@ -162,11 +162,11 @@ def scan(
             faults = int((records['label'] < 0).sum())
             if faults:
                 unreadable += faults
-                check_share(unreadable, paths, records_file, max_unreadable, what)
+                _check_share(unreadable, paths, records_file, max_unreadable, what)
     return done
 
 
-def check_share(count: int, paths: PathFile, records_file: Path, max_unreadable: float, what: str) -> None:
+def _check_share(count: int, paths: PathFile, records_file: Path, max_unreadable: float, what: str) -> None:
     """Refuse to go on with more unreadable images than allowed."""
     if count > max_unreadable * len(paths):
         first = ', '.join(f'{paths[idx]} ({reason})' for idx, reason in islice(find_unreadable(records_file), 3))

@@ -12,7 +12,7 @@ from .pool import read_records
 
 # Near-duplicates and unreadable images that are kept by name; beyond that they are counted.
 MAX_NAMED = 10_000
-CANDIDATE = np.dtype([('label', '<i4'), ('score', '<f4'), ('idx', '<i8')])
+_CANDIDATE = np.dtype([('label', '<i4'), ('score', '<f4'), ('idx', '<i8')])
 
 
 @dataclass
@@ -20,7 +20,7 @@ class Selection:
     """What :func:`select` found.
 
     Attributes:
-        kept: The images, ``(K,)`` of :data:`CANDIDATE`, ordered by class and from the best.
+        kept: The images, ``(K,)`` of :data:`_CANDIDATE`, ordered by class and from the best.
         candidates: Images of each class that are no near-duplicates ``(classes,)``.
         num_duplicates: Near-duplicates of validation images.
         duplicates: The first :data:`MAX_NAMED` of them: number in the pool, number in the validation set, and bits
@@ -47,31 +47,31 @@ def select(pool: Path, val: Path, num_classes: int, top_k: int, max_distance: in
         top_k: Images per class.
         max_distance: Bits of the hashes in which a near-duplicate may differ.
     """
-    numbers, hashes = readable_hashes(val)
+    numbers, hashes = _readable_hashes(val)
     waiting: list[np.ndarray] = []
-    result = Selection(np.empty(0, CANDIDATE), np.zeros(num_classes, np.int64))
+    result = Selection(np.empty(0, _CANDIDATE), np.zeros(num_classes, np.int64))
     for first, block in read_records(pool):
         block_idx = np.flatnonzero(block['label'] >= 0)
-        distances, nearest = nearest_hashes(block['hash'][block_idx], hashes)
+        distances, nearest = _nearest_hashes(block['hash'][block_idx], hashes)
         duplicate = distances <= max_distance
         result.num_duplicates += int(duplicate.sum())
         for idx in np.flatnonzero(duplicate)[: MAX_NAMED - len(result.duplicates)].tolist():
             match = (first + int(block_idx[idx]), int(numbers[nearest[idx]]), int(distances[idx]))
             result.duplicates.append(match)
         block_idx = block_idx[~duplicate]
-        fresh = np.empty(len(block_idx), CANDIDATE)
+        fresh = np.empty(len(block_idx), _CANDIDATE)
         fresh['label'], fresh['score'] = block['label'][block_idx], block['score'][block_idx]
         fresh['idx'] = first + block_idx
         result.candidates += np.bincount(fresh['label'], minlength=num_classes)
         waiting.append(fresh)
         # As many as were kept at a time, so that those are not sorted again for every block.
         if sum(map(len, waiting)) >= len(result.kept):
-            result.kept, waiting = best_of_each_class(np.concatenate([result.kept, *waiting]), top_k), []
-    result.kept = best_of_each_class(np.concatenate([result.kept, *waiting]), top_k)
+            result.kept, waiting = _best_of_each_class(np.concatenate([result.kept, *waiting]), top_k), []
+    result.kept = _best_of_each_class(np.concatenate([result.kept, *waiting]), top_k)
     return result
 
 
-def readable_hashes(records: Path) -> tuple[np.ndarray, np.ndarray]:
+def _readable_hashes(records: Path) -> tuple[np.ndarray, np.ndarray]:
     """Numbers ``(V,)`` and hashes ``(V,)`` of the readable images."""
     numbers, hashes = [np.empty(0, np.int64)], [np.empty(0, np.uint64)]
     for first, block in read_records(records):
@@ -81,7 +81,7 @@ def readable_hashes(records: Path) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(numbers), np.concatenate(hashes)
 
 
-def nearest_hashes(hashes: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _nearest_hashes(hashes: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the fewest differing bits ``(N,)`` to the known hashes ``(V,)``, and which hash that is ``(N,)``.
 
     Every pair is compared, so nothing is missed: 50,000 known hashes take about 30 microseconds per hash.
@@ -95,7 +95,7 @@ def nearest_hashes(hashes: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, n
     return distances, nearest
 
 
-def best_of_each_class(candidates: np.ndarray, top_k: int) -> np.ndarray:
+def _best_of_each_class(candidates: np.ndarray, top_k: int) -> np.ndarray:
     """Return the ``top_k`` candidates with the highest score of each class, ordered by class, score and number."""
     ordered = candidates[np.lexsort((candidates['idx'], -candidates['score'], candidates['label']))]
     starts = np.searchsorted(ordered['label'], ordered['label'])

@@ -22,8 +22,8 @@ from .reading import read_tensors
 
 # PaddleClas's dropout scales at inference, PyTorch's in training: the linear layer absorbs the factor
 # (docs/specification/pplcnet.md#dropout).
-PADDLE_DROPOUT_KEEP = 0.8
-PUBLISHED_WIDTHS = (0.25, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5)
+_PADDLE_DROPOUT_KEEP = 0.8
+_PUBLISHED_WIDTHS = (0.25, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5)
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Conversion:
         return '\n'.join(lines)
 
 
-def rename_classifier_key(key: str) -> str:
+def _rename_classifier_key(key: str) -> str:
     """Return the name of a tensor of PaddleClas's PP-LCNet."""
     if re.match(r'(last_conv|fc)\.', key):
         return f'head.{key}'
@@ -65,7 +65,7 @@ def rename_classifier_key(key: str) -> str:
     return 'backbone.' + key.replace('._mean', '.running_mean').replace('._variance', '.running_var')
 
 
-def rename_timm_key(key: str) -> str:
+def _rename_timm_key(key: str) -> str:
     """Return the name of a tensor of timm's LCNet, which has the stage of stride 16 in two."""
     key = re.sub(r'^conv_stem\.', 'conv1.conv.', key)
     key = re.sub(r'^bn1\.', 'conv1.bn.', key)
@@ -93,27 +93,27 @@ def rename_timm_key(key: str) -> str:
     return f'backbone.{key}'
 
 
-def recognise(names: set[str]) -> tuple[str, Callable[[str], str | None]]:
+def _recognize(names: set[str]) -> tuple[str, Callable[[str], str | None]]:
     """Tell from its tensors' names what a file is, and how they are renamed.
 
     Raises:
         UserError: it is none of the known networks.
     """
     if 'conv_stem.weight' in names:
-        return 'timm LCNet', rename_timm_key
+        return 'timm LCNet', _rename_timm_key
     if 'head.head_reg0.weight' in names:
         return 'PaddleDetection PicoDet, generation 2', lambda key: rename_paddle_key(key, 2)
     if 'head.head_cls0.weight' in names:
         return 'PaddleDetection PicoDet, generation 1', lambda key: rename_paddle_key(key, 1)
     if 'conv1.conv.weight' in names and 'blocks2.0.dw_conv.conv.weight' in names:
-        return 'PaddleClas PP-LCNet', rename_classifier_key
+        return 'PaddleClas PP-LCNet', _rename_classifier_key
     raise UserError(
         'not a network that is known here (PaddleClas PP-LCNet, PaddleDetection PicoDet of generation 1 or 2, timm '
         f'LCNet); its first tensor is {min(names)}'
     )
 
 
-def infer_width(state: dict[str, Tensor]) -> float:
+def _infer_width(state: dict[str, Tensor]) -> float:
     """Return the published width whose backbone has exactly these tensors.
 
     Raises:
@@ -125,7 +125,7 @@ def infer_width(state: dict[str, Tensor]) -> float:
         if key.startswith('backbone.') and 'num_batches_tracked' not in key
     }
     differences = {}
-    for width in PUBLISHED_WIDTHS:
+    for width in _PUBLISHED_WIDTHS:
         wanted = {
             key: tuple(value.shape)
             for key, value in PPLCNet(width, out_indices=-1).state_dict().items()
@@ -161,9 +161,9 @@ def convert_weights(src: str | Path, dst: str | Path, config: str | Path | None 
     dst = Path(dst)
     if dst.suffix != '.pth':
         raise UserError(f'the target {dst} must end with .pth')
-    source = strip_distillation(read_tensors(src))
+    source = _strip_distillation(read_tensors(src))
     try:
-        kind, rename = recognise(set(source))
+        kind, rename = _recognize(set(source))
         result = Conversion(kind, None)
         state: dict[str, Tensor] = {}
         for key, value in source.items():
@@ -173,37 +173,37 @@ def convert_weights(src: str | Path, dst: str | Path, config: str | Path | None 
                 continue
             if name in state:
                 raise UserError(f'{key} and another tensor both become {name}')
-            state[name] = adapt(name, value, kind)
+            state[name] = _adapt(name, value, kind)
             result.used[key] = name
     except (UnknownKeyError, UserError) as error:
         raise UserError(f'{src}: {error}') from error
     try:
         if not any(key.startswith('backbone.blocks3.0.expand_conv') for key in state):
-            result.widen_factor = infer_width(state)
+            result.widen_factor = _infer_width(state)
     except UserError as error:
         if config is None:
             raise UserError(f'{src}: {error}') from error
     if config is not None:
-        fit_to_config(state, result, src, config)
-    write_checkpoint(state, result, src, dst, config)
+        _fit_to_config(state, result, src, config)
+    _write_checkpoint(state, result, src, dst, config)
     return result
 
 
-def strip_distillation(source: dict[str, Tensor]) -> dict[str, Tensor]:
+def _strip_distillation(source: dict[str, Tensor]) -> dict[str, Tensor]:
     """Keep the student of a checkpoint of a distillation."""
     if not any(key.startswith('Student.') for key in source):
         return source
     return {key.removeprefix('Student.'): value for key, value in source.items() if key.startswith('Student.')}
 
 
-def adapt(name: str, value: Tensor, kind: str) -> Tensor:
+def _adapt(name: str, value: Tensor, kind: str) -> Tensor:
     """Transpose and scale PaddleClas's linear layer; all other tensors stay."""
     if kind == 'PaddleClas PP-LCNet' and name == 'head.fc.weight':
-        return value.T.contiguous() * PADDLE_DROPOUT_KEEP
+        return value.T.contiguous() * _PADDLE_DROPOUT_KEEP
     return value.clone()
 
 
-def fit_to_config(state: dict[str, Tensor], result: Conversion, src: str | Path, config: str | Path) -> None:
+def _fit_to_config(state: dict[str, Tensor], result: Conversion, src: str | Path, config: str | Path) -> None:
     """Insist that the tensors fill the config's model, drop a classifier that it has not, and run it once."""
     cfg = load_config(config)
     model = build_model(cfg).eval()
@@ -235,17 +235,17 @@ def fit_to_config(state: dict[str, Tensor], result: Conversion, src: str | Path,
     width, height = squashed[0] if squashed else (224, 224)
     with torch.no_grad():
         outputs = model(torch.zeros(1, 3, height, width), mode='tensor')
-    result.shapes = [tuple(tensor.shape) for tensor in flatten_tensors(outputs)]
+    result.shapes = [tuple(tensor.shape) for tensor in _flatten_tensors(outputs)]
 
 
-def flatten_tensors(value: Any) -> list[Tensor]:
+def _flatten_tensors(value: Any) -> list[Tensor]:
     """All tensors in nested tuples and lists."""
     if isinstance(value, Tensor):
         return [value]
-    return [tensor for part in value for tensor in flatten_tensors(part)]
+    return [tensor for part in value for tensor in _flatten_tensors(part)]
 
 
-def write_checkpoint(
+def _write_checkpoint(
     state: dict[str, Tensor], result: Conversion, src: str | Path, dst: Path, config: str | Path | None
 ) -> None:
     """Write both files beside their place and rename them."""

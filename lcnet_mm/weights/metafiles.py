@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-BEGIN = '<!-- table: {} -->'
-END = '<!-- end of table -->'
+_BEGIN = '<!-- table: {} -->'
+_END = '<!-- end of table -->'
 # Columns of the results by task.
 METRICS = {
     'Image Classification': ('Top 1 Accuracy', 'Top 5 Accuracy'),
@@ -16,7 +16,7 @@ METRICS = {
     'Semantic Segmentation': ('mIoU',),
 }
 # Classifiers are too small for thousands of millions.
-MAC_UNITS = {'Image Classification': (1e6, 'M')}
+_MAC_UNITS = {'Image Classification': (1e6, 'M')}
 
 
 def read_metafiles(root: Path) -> dict[str, list[dict[str, Any]]]:
@@ -48,7 +48,7 @@ def format_table(models: list[dict[str, Any]]) -> str:
     tasks = {result['Task'] for model in models for result in model.get('Results', [])}
     (task,) = tasks
     metrics = METRICS[task]
-    unit, letter = MAC_UNITS.get(task, (1e9, 'G'))
+    unit, letter = _MAC_UNITS.get(task, (1e9, 'G'))
     columns = ['config', 'backbone', 'input', 'parameters', 'MACs', 'ms, 1 / 2 threads', *metrics, 'source']
     rows = ['| ' + ' | '.join(columns) + ' |', '|' + '---|' * len(columns)]
     for model in models:
@@ -73,12 +73,12 @@ def format_table(models: list[dict[str, Any]]) -> str:
 def fill_tables(text: str, collections: dict[str, list[dict[str, Any]]]) -> str:
     """Replace what stands between the markers of each collection's table."""
     for name, models in collections.items():
-        begin = BEGIN.format(name)
+        begin = _BEGIN.format(name)
         if begin not in text:
             continue
         before, rest = text.split(begin, 1)
-        _, after = rest.split(END, 1)
-        text = f'{before}{begin}\n\n{format_table(models)}\n\n{END}{after}'
+        _, after = rest.split(_END, 1)
+        text = f'{before}{begin}\n\n{format_table(models)}\n\n{_END}{after}'
     return text
 
 

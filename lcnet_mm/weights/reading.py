@@ -14,17 +14,17 @@ from ..utils.checkpoint import ALLOWED_GLOBALS, read_checkpoint
 from ..utils.errors import UserError
 
 # Of what a checkpoint may name, NumPy's part and the bytes.
-ARRAY_GLOBALS = {key: value for key, value in ALLOWED_GLOBALS.items() if key[0].startswith(('numpy', '_codecs'))}
-SUFFIXES = ('.pdparams', '.pth', '.pt', '.bin', '.safetensors')
+_ARRAY_GLOBALS = {key: value for key, value in ALLOWED_GLOBALS.items() if key[0].startswith(('numpy', '_codecs'))}
+_SUFFIXES = ('.pdparams', '.pth', '.pt', '.bin', '.safetensors')
 
 
 class _NumpyUnpickler(pickle.Unpickler):
     """Builds NumPy arrays and plain containers, and refuses everything else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in ARRAY_GLOBALS:
+        if (module, name) not in _ARRAY_GLOBALS:
             raise pickle.UnpicklingError(f'it names {module}.{name}')
-        return ARRAY_GLOBALS[module, name]
+        return _ARRAY_GLOBALS[module, name]
 
 
 def read_tensors(path: str | Path) -> dict[str, Tensor]:
@@ -46,10 +46,10 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
         tensors = _read_paddle(path)
     elif path.suffix == '.safetensors':
         tensors = _read_safetensors(path)
-    elif path.suffix in SUFFIXES:
+    elif path.suffix in _SUFFIXES:
         tensors = {key: value for key, value in read_checkpoint(path)['state_dict'].items() if torch.is_tensor(value)}
     else:
-        raise UserError(f'{path} must end with one of {", ".join(SUFFIXES)}')
+        raise UserError(f'{path} must end with one of {", ".join(_SUFFIXES)}')
     if not tensors:
         raise UserError(f'{path} holds no tensors')
     for name, tensor in tensors.items():

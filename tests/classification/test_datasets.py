@@ -18,7 +18,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from lcnet_mm.classification.datasets import ImageList
-from lcnet_mm.classification.hooks import UnreadableImagesHook, image_lists, merge_processes
+from lcnet_mm.classification.hooks import UnreadableImagesHook, _image_lists, _merge_processes
 from lcnet_mm.utils.errors import UserError, run_cli
 
 LOAD = [dict(type='LoadImageFromFile')]
@@ -245,16 +245,16 @@ def test_lists_are_found_in_wrappers(folder):
     mixed = ConcatDataset([supervised, unlabelled], ignore_keys='classes')
     assert len(mixed) == 40 and mixed.metainfo['classes'] == ('a', 'b')
     assert greys(mixed)[20:] == greys(mixed)[:20] and mixed[25]['gt_label'] == -1
-    assert list(image_lists(mixed)) == [mixed.datasets[1]]
+    assert list(_image_lists(mixed)) == [mixed.datasets[1]]
     repeated = dict(type='RepeatDataset', dataset=unlabelled, times=2)
     deep = ConcatDataset([repeated, unlabelled])
-    assert list(image_lists(deep)) == [deep.datasets[0].dataset, deep.datasets[1]]
+    assert list(_image_lists(deep)) == [deep.datasets[0].dataset, deep.datasets[1]]
     balanced = ClassBalancedDataset(ImageList(data_root=str(folder)), 0.1)
-    assert list(image_lists(balanced)) == [balanced.dataset]
+    assert list(_image_lists(balanced)) == [balanced.dataset]
     sliced = Runner.build_dataloader(
         dict(dataset=mixed, sampler=dict(type='DefaultSampler'), batch_size=2, num_batch_per_epoch=3)
     )
-    (copied,) = image_lists(sliced.dataset)
+    (copied,) = _image_lists(sliced.dataset)
     assert copied.name == mixed.datasets[1].name and copied.unreadable.is_shared()
 
 
@@ -341,7 +341,7 @@ def report_in_process(rank, folder, store, results):
         for idx in range(rank, len(images), 2):
             images[idx]
         before = images.num_unreadable
-        merge_processes(images)
+        _merge_processes(images)
         results.put((rank, before, images.unreadable_paths(10)))
     except BaseException:
         traceback.print_exc(file=sys.stderr)

@@ -18,7 +18,7 @@ from lcnet_mm.classification.datasets import ImageList
 from lcnet_mm.demos import make_digits_dataset
 from lcnet_mm.demos.street_images import compose_street
 from lcnet_mm.mining import Source, Teacher, mine_images, perceptual_hash, pool, run, teacher_of_timm
-from lcnet_mm.mining.selection import CANDIDATE, best_of_each_class, nearest_hashes, select
+from lcnet_mm.mining.selection import _CANDIDATE, _best_of_each_class, _nearest_hashes, select
 from lcnet_mm.utils.errors import UserError
 from lcnet_mm.utils.images import find_images, read_image
 
@@ -225,7 +225,7 @@ def test_another_pool_teacher_or_val_is_refused(images, tmp_path):
 
 
 def test_two_runs_do_not_share_a_folder(images, tmp_path):
-    with run.locked(tmp_path / 'work'), pytest.raises(UserError, match='in use by another run'):
+    with run._locked(tmp_path / 'work'), pytest.raises(UserError, match='in use by another run'):
         mine(images, tmp_path)
 
 
@@ -344,7 +344,7 @@ def test_a_teacher_of_timm(tmp_path):
 
 def test_selection_equals_sorting_everything(tmp_path, monkeypatch):
     """In blocks and with ties, against the plain definition."""
-    monkeypatch.setattr(pool, 'BLOCK', 64)
+    monkeypatch.setattr(pool, '_BLOCK', 64)
     rng = np.random.default_rng(0)
     records = np.zeros(1000, pool.RECORD)
     records['label'] = rng.integers(-3, 5, 1000)
@@ -368,11 +368,11 @@ def test_selection_equals_sorting_everything(tmp_path, monkeypatch):
 
 def test_nearest_hashes_and_ranks():
     known = np.array([0, 0b1111, 2**64 - 1], np.uint64)
-    distances, nearest = nearest_hashes(np.array([0b111, 2**63, 0], np.uint64), known)
+    distances, nearest = _nearest_hashes(np.array([0b111, 2**63, 0], np.uint64), known)
     assert distances.tolist() == [1, 1, 0] and nearest.tolist() == [1, 0, 0]
-    assert nearest_hashes(known, known[:0])[0].tolist() == [255] * 3
-    candidates = np.array([(1, 0.5, 0), (0, 0.1, 1), (1, 0.5, 2), (1, 0.9, 3)], CANDIDATE)
-    assert best_of_each_class(candidates, 2)['idx'].tolist() == [1, 3, 0]
+    assert _nearest_hashes(known, known[:0])[0].tolist() == [255] * 3
+    candidates = np.array([(1, 0.5, 0), (0, 0.1, 1), (1, 0.5, 2), (1, 0.9, 3)], _CANDIDATE)
+    assert _best_of_each_class(candidates, 2)['idx'].tolist() == [1, 3, 0]
 
 
 def test_paths_on_disk(tmp_path):

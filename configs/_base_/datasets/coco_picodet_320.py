@@ -56,5 +56,5 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='CocoMetric', ann_file=data_root + 'annotations/instances_val2017.json', metric='bbox')
 test_evaluator = val_evaluator
 
-# Overriding it in a config would change nothing, so it is not part of the config.
+# A config that is based on this one changes the size with lcnet_mm.detection.set_input_size, not with this variable.
 del input_size
