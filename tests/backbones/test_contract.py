@@ -92,8 +92,8 @@ def test_checkpointing_changes_nothing(backbone, kwargs):
     results = []
     for with_cp in (False, True):
         torch.manual_seed(0)
-        model = backbone(with_cp=with_cp, **kwargs).train()
-        outputs = model(torch.randn(2, 3, 64, 64))
+        model = backbone(with_cp=with_cp, **kwargs).train().double()
+        outputs = model(torch.randn(2, 3, 64, 64, dtype=torch.double))
         sum(out.square().mean() for out in outputs).backward()
         gradients = [p.grad for p in model.parameters()]
         statistics = [value for key, value in model.state_dict().items() if 'running' in key]
@@ -114,13 +114,14 @@ def test_checkpointing_really_recomputes(backbone, kwargs):
 @BUILDERS
 def test_channels_last_and_bfloat16(backbone, kwargs):
     torch.manual_seed(0)
-    model = backbone(**kwargs).eval()
-    image = torch.randn(2, 3, 64, 64)
+    model = backbone(**kwargs).eval().double()
+    image = torch.randn(2, 3, 64, 64, dtype=torch.double)
     expected = model(image)
     model.to(memory_format=torch.channels_last)
     for output, reference in zip(model(image.contiguous(memory_format=torch.channels_last)), expected, strict=True):
         assert output.is_contiguous(memory_format=torch.channels_last)
-        torch.testing.assert_close(output, reference, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(output, reference)
+    model, image = model.float(), image.float()
     with torch.autocast('cpu', torch.bfloat16):
         for output, reference in zip(model(image), expected, strict=True):
             assert (output.float() - reference).abs().max() < 0.1 * reference.abs().max()
@@ -129,14 +130,14 @@ def test_channels_last_and_bfloat16(backbone, kwargs):
 @BUILDERS
 def test_trace_and_export(backbone, kwargs):
     torch.manual_seed(0)
-    model = backbone(**kwargs).eval()
-    image = torch.randn(1, 3, 64, 96)
+    model = backbone(**kwargs).eval().double()
+    image = torch.randn(1, 3, 64, 96, dtype=torch.double)
     with torch.no_grad():
-        traced = torch.jit.trace(model, torch.randn(1, 3, 64, 64))
+        traced = torch.jit.trace(model, torch.randn(1, 3, 64, 64, dtype=torch.double))
         exported = torch.export.export(model, (image,)).module()
         for variant in (traced, exported):
             for output, expected in zip(variant(image), model(image), strict=True):
-                torch.testing.assert_close(output, expected, rtol=1e-4, atol=1e-5)
+                torch.testing.assert_close(output, expected)
 
 
 @BUILDERS

@@ -6,11 +6,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmengine.registry import MODELS, TRANSFORMS, init_default_scope
+from mmengine.registry import TRANSFORMS, init_default_scope
+from mmseg.evaluation import IoUMetric
+from mmseg.models.losses import CrossEntropyLoss
 from torch.nn import functional
 
 from lcnet_mm.apis import load_config, predict, test, train
 from lcnet_mm.latency.complexity import measure
+from lcnet_mm.segmentation import ClassWeightedCrossEntropyLoss
 from lcnet_mm.utils.errors import UserError
 from lcnet_mm.utils.models import build_model
 
@@ -118,20 +121,16 @@ def test_lraspp_pools_the_whole_feature():
     assert pooled.item() == 1.5
 
 
-def test_ignored_label_changes_neither_loss_nor_metric(streets):
-    from mmseg.evaluation import IoUMetric
-
-    init_default_scope('mmseg')
+def test_ignored_label_changes_neither_loss_nor_metric():
     torch.manual_seed(0)
     logits, labels = torch.randn(2, 19, 8, 8), torch.randint(0, 19, (2, 8, 8))
     labels[:, :4] = 255
     weights = torch.rand(19) + 0.5
-    losses = {
-        'CrossEntropyLoss': (dict(type='CrossEntropyLoss', avg_non_ignore=True), None),
-        'weighted': (dict(type='ClassWeightedCrossEntropyLoss', class_weight=weights.tolist()), weights),
-    }
-    for cfg, class_weight in losses.values():
-        loss = MODELS.build(cfg)
+    losses = [
+        (CrossEntropyLoss(avg_non_ignore=True), None),
+        (ClassWeightedCrossEntropyLoss(weights.tolist()), weights),
+    ]
+    for loss, class_weight in losses:
         value = loss(logits, labels, ignore_index=255)
         lower = labels[:, 4:]
         torch.testing.assert_close(value, functional.cross_entropy(logits[:, :, 4:], lower, class_weight))
@@ -149,8 +148,7 @@ def test_ignored_label_changes_neither_loss_nor_metric(streets):
 
 
 def test_weights_of_another_number_of_classes_are_named():
-    init_default_scope('mmseg')
-    loss = MODELS.build(dict(type='ClassWeightedCrossEntropyLoss', class_weight=[1.0, 2.0]))
+    loss = ClassWeightedCrossEntropyLoss([1.0, 2.0])
     with pytest.raises(ValueError, match=r'2 weights.*3 classes'):
         loss(torch.zeros(1, 3, 2, 2), torch.zeros(1, 2, 2, dtype=torch.long))
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import timm
 import torch
-from golden import load_case, load_image, relative_error, write_pdparams
+from golden import BACKBONE_ROUNDING, load_case, load_image, relative_error, write_pdparams
 from safetensors import safe_open
 from safetensors.torch import save_file
 
 from lcnet_mm import PPLCNet
 from lcnet_mm.apis import UserError, load_config
 from lcnet_mm.utils.models import build_model
-from lcnet_mm.weights.convert import convert_weights
+from lcnet_mm.weights import convert_weights
 
 
 @pytest.fixture
@@ -64,19 +64,20 @@ def test_classifier(tmp_path, name):
     result = convert_weights(write_pdparams(tmp_path / 'a.pdparams', state), tmp_path / 'a.pth')
     assert result.widen_factor == case['scale'] and not result.skipped
     converted = torch.load(tmp_path / 'a.pth', weights_only=True)['state_dict']
-    backbone = PPLCNet(case['scale'], out_indices=-1).eval()
+    converted = {key: value.double() for key, value in converted.items()}
+    backbone = PPLCNet(case['scale'], out_indices=-1).eval().double()
     prefix = 'backbone.'
     backbone.load_state_dict(
         {key.removeprefix(prefix): value for key, value in converted.items() if key.startswith(prefix)}, strict=False
     )
     with torch.no_grad():
-        pooled = backbone(load_image(case))[0].mean((2, 3), keepdim=True)
+        pooled = backbone(load_image(case).double())[0].mean((2, 3), keepdim=True)
         hidden = torch.nn.functional.hardswish(torch.conv2d(pooled, converted['head.last_conv.weight'])).flatten(1)
         logits = hidden @ converted['head.fc.weight'].T + converted['head.fc.bias']
-    assert relative_error(logits, outputs['logits']) < 1e-4
+    assert relative_error(logits, outputs['logits']) < BACKBONE_ROUNDING
 
 
-def test_converted_classifier_initialises_a_detector(tmp_path):
+def test_converted_classifier_initializes_a_detector(tmp_path):
     _, state, _ = load_case('pplcnet_x0.5')
     convert_weights(write_pdparams(tmp_path / 'a.pdparams', state), tmp_path / 'a.pth')
     cfg = load_config('configs/picodet_like/lcnet_0.5x_coco.py')
@@ -101,10 +102,10 @@ def test_timm(tmp_path, suffix):
     ours.load_state_dict(
         {key.removeprefix('backbone.'): value for key, value in converted.items() if key.startswith('backbone.')}
     )
-    image = torch.randn(1, 3, 64, 64)
+    ours, theirs, image = ours.double(), theirs.double(), torch.randn(1, 3, 64, 64, dtype=torch.double)
     with torch.no_grad():
         expected = theirs.blocks(theirs.bn1(theirs.conv_stem(image)))
-        assert relative_error(ours(image)[0], expected) < 1e-4
+        assert relative_error(ours(image)[0], expected) < 1e-12
 
 
 class Malicious:

@@ -6,7 +6,7 @@ import torch
 
 from lcnet_mm import PPLCNet
 from lcnet_mm.backbones.layers import make_divisible
-from lcnet_mm.weights.convert import convert_weights
+from lcnet_mm.weights import convert_weights
 
 paddle = pytest.importorskip('paddle', reason='paddlepaddle is not installed')
 
