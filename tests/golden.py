@@ -13,9 +13,9 @@ import torch
 from golden_weights import GOLDEN, fill, input_images
 from torch import Tensor
 
-# Paddle computed in float32 and its outputs are stored so. Of PP-LCNet's features and logits the largest is up to 1.0e-5
-# away from the same network in float64, relative to the largest value. The tests compute in float64, where CPUs agree
-# to 1e-13, so what remains is the rounding in the stored files, the same on every machine.
+# Tolerance for features and logits of PP-LCNet. Paddle computed the stored outputs in float32, and they differ from the
+# same network in float64 by up to 1.0e-5 of the largest value. The tests compute in float64, where CPUs agree to 1e-13,
+# so what remains is the rounding in the stored files, the same on every machine.
 BACKBONE_ROUNDING = 2e-5
 
 

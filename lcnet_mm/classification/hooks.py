@@ -1,4 +1,4 @@
-"""Hooks of classifier training."""
+"""Hooks for training classifiers."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from mmengine.runner import Runner
 
 from .datasets import ImageList
 
-# Images that are named at the end.
+# Number of images that are named after training.
 _NAMED = 10
 
 
 @HOOKS.register_module()
 class UnreadableImagesHook(Hook):
-    """Report the images that the :class:`ImageList` data sets of the training skipped.
+    """Report the images that the :class:`ImageList` data sets of a training skip.
 
-    A line after each epoch in which the number grew, and the first names after training. With several processes each
-    reads a part of the list; what they found is put together after each epoch, and held against ``max_unreadable``.
+    It logs a line after each epoch in which the number has increased, and the first names after training. Of several
+    processes, each reads a part of the list; their records are merged after each epoch and compared with
+    ``max_unreadable``.
     """
 
     def __init__(self) -> None:
@@ -55,8 +56,8 @@ def _image_lists(dataset: Any) -> Iterator[ImageList]:
     if isinstance(dataset, ImageList):
         yield dataset
         return
-    # Only what a wrapper holds itself: mmengine's wrapper for num_batch_per_epoch passes on what it is asked for, and
-    # has its data set in _dataset.
+    # The attributes of the wrapper itself: mmengine's wrapper for num_batch_per_epoch forwards all others to its data
+    # set, which is in _dataset.
     held = vars(dataset)
     for part in (*held.get('datasets', ()), held.get('dataset'), held.get('_dataset')):
         if part is not None:
@@ -64,7 +65,7 @@ def _image_lists(dataset: Any) -> Iterator[ImageList]:
 
 
 def _merge_processes(images: ImageList) -> None:
-    """Put together what the processes of a distributed training found; in place, so that living workers see it."""
+    """Merge the records of all processes of a training, in place, so that running workers see the result."""
     if dist.get_world_size() > 1:
         found = images.unreadable.byte()
         dist.all_reduce(found, 'max')

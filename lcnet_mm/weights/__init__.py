@@ -1,4 +1,4 @@
-"""Weights from other projects."""
+"""Conversion of weights that other projects have published."""
 
 from typing import TYPE_CHECKING, Any
 

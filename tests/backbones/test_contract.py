@@ -1,4 +1,4 @@
-"""What every backbone of the project promises, whatever its blocks are."""
+"""The contract of every backbone."""
 
 import math
 import subprocess
@@ -142,8 +142,8 @@ def test_trace_and_export(backbone, kwargs):
 
 @BUILDERS
 @pytest.mark.parametrize('output_stride', [8, 16])
-def test_dilation_meets_the_pixels_that_the_strides_met(backbone, kwargs, output_stride):
-    """À trous: without SE, whose pooling sees other pixels, the strided features are a subset of the dilated ones."""
+def test_dilation_covers_the_same_pixels_as_the_strides(backbone, kwargs, output_stride):
+    """À trous: without SE, whose pooling includes other pixels, the strided features are a subset of the dilated ones."""
     torch.manual_seed(0)
     strided = backbone(out_indices=(3, 4), **kwargs).double().eval()
     dilated = backbone(out_indices=(3, 4), output_stride=output_stride, **kwargs).double().eval()
@@ -153,7 +153,7 @@ def test_dilation_meets_the_pixels_that_the_strides_met(backbone, kwargs, output
             if hasattr(module, 'se'):
                 module.se = None
     assert [info['reduction'] for info in dilated.feature_info] == [min(16, output_stride), output_stride]
-    # Two sizes that stride 32 does not divide: the last row and column meet the padding.
+    # Height and width are no multiples of 32, so that the last row and column include padding.
     image = torch.randn(1, 3, 65, 100, dtype=torch.double)
     with torch.no_grad():
         for stride, fine, coarse in zip((16, 32), dilated(image), strided(image), strict=True):

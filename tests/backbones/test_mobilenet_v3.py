@@ -1,4 +1,4 @@
-"""MobileNetV3 against torchvision's."""
+"""MobileNetV3 compared with that of torchvision."""
 
 import pytest
 import torch
@@ -81,7 +81,7 @@ def test_wrong_arguments_are_named(kwargs, error):
 
 
 @pytest.mark.parametrize('library', ['mmseg', 'mmpretrain'])
-def test_plain_name_stays_the_librarys_own(library):
+def test_plain_name_is_the_class_of_the_library(library):
     registry = pytest.importorskip(f'{library}.registry').MODELS
     __import__(f'{library}.models')
     assert registry.get('MobileNetV3').__module__.startswith(library)

@@ -1,4 +1,4 @@
-"""PP-LCNet against its source: sizes exactly, outputs of the original and of timm's."""
+"""PP-LCNet compared with the original and with timm: sizes and outputs."""
 
 import pytest
 import timm
@@ -57,7 +57,7 @@ def test_ablations_have_the_reference_parameters(kwargs, params):
     assert count(PPLCNet(0.5, **kwargs)) + CLASSIFIER_05 == params
 
 
-def test_last_convolution_is_the_classifiers():
+def test_last_convolution_belongs_to_the_classifier():
     assert count(PPLCNet(0.5)) + 256 * 1000 + 1000 == WITHOUT_LAST_CONV_05
 
 
@@ -136,7 +136,7 @@ def test_initialization_is_kaiming_fan_in():
         if isinstance(module, torch.nn.Conv2d):
             fan_in = module.weight[0].numel()
             expected = (2 / fan_in) ** 0.5
-            # The deviation of an estimate from n values is sigma / sqrt(2n); six of those never happen.
+            # The deviation of an estimate from n values is sigma / sqrt(2n); six of these never happen.
             tolerance = 6 / (2 * module.weight.numel()) ** 0.5
             assert module.weight.std().item() == pytest.approx(expected, rel=tolerance), name
             assert module.bias is None or not module.bias.any()

@@ -57,7 +57,7 @@ def test_initialization_is_that_of_paddle():
     assert (head.expand_conv.bn.weight == 1).all() and not head.expand_conv.bn.bias.any()
 
 
-def test_label_smoothing_gives_its_mass_to_all_classes():
+def test_label_smoothing_spreads_its_share_over_all_classes():
     cfg = load_config('configs/imagenet/pplcnet_0.25x_in1k.py', {'model.head.num_classes': 4})
     head = MODELS.build(cfg.model.head)
     head.forward = lambda feats: feats

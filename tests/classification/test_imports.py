@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-# Layers above this package, and those beside it.
+# Layers above this package, and those next to it.
 OTHERS = (
     'apis',
     'cli',

@@ -1,4 +1,4 @@
-"""One line of a config changes the width of a PicoDet, or the size of its images, or its order in memory."""
+"""Changing the width, the input size and the memory format of a PicoDet with one line of a config."""
 
 from pathlib import Path
 
@@ -191,7 +191,7 @@ def test_channels_last_keeps_the_average_and_the_switch_of_the_assigner(digits, 
 
 
 def test_an_image_whose_boxes_get_no_point_counts_as_one_positive():
-    """PaddleDetection's SimOTA counts it so (docs/specification/picodet.md#positive-count)."""
+    """As in PaddleDetection's SimOTA (docs/specification/picodet.md#positive-count)."""
     torch.manual_seed(0)
     head = PicoDetSimOTAHead(2, 4, train_cfg=ConfigDict(assigner=dict(type='BatchSimOTAAssigner'))).double()
     maps = head([torch.randn(3, 4, side, side).double() for side in (8, 4, 2, 1)])

@@ -1,6 +1,7 @@
 """The segmentation family: shapes, sizes, labels, training, evaluation and export."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -29,7 +30,7 @@ ONE_STEP = {
 
 
 def streets_config(streets, name=DEMO, **options):
-    """A config on the tiny street scenes, cut to one iteration."""
+    """Load a config for the tiny street scenes, shortened to one iteration."""
     roots = {f'{split}_dataloader.dataset.data_root': f'{streets}/' for split in ('train', 'val', 'test')}
     return load_config(name, {**ONE_STEP, **roots, **options})
 
@@ -52,8 +53,8 @@ def test_odd_sizes_at_every_output_stride(stride, suffix):
     assert logits.shape == (1, 19, 97, 161)
 
 
-# Of the head alone and the whole model; the head as the layers of mmseg's DeepLabV3+ add up for C and c channels of the
-# last and the first feature: 128 ASPP channels, 48 low-level ones.
+# Parameters of the model, and the channels of the last and the first feature, which give the parameters of the head:
+# mmseg's DeepLabV3+ with 128 ASPP channels and 48 low-level ones.
 @pytest.mark.parametrize(
     'name, params, head',
     [
@@ -86,7 +87,7 @@ def test_the_width_is_one_argument(width):
     assert model(torch.zeros(1, 3, 64, 64)).shape == (1, 19, 16, 16)
 
 
-def test_heads_need_a_backbone_that_tells_its_channels():
+def test_heads_need_a_backbone_with_feature_info():
     cfg = load_config(f'{FAMILY}lcnet_1x_cityscapes.py')
     cfg.model.backbone = dict(type='ResNet', depth=18)
     with pytest.raises(TypeError, match=r'feature_info.*ResNet'):
@@ -102,7 +103,7 @@ def test_whole_and_sliding_test():
     image = torch.randn(1, 3, 64, 128)
 
     def meta():
-        # mmseg's windows write into it.
+        # The sliding windows of mmseg modify it.
         return [dict(img_shape=(64, 128), ori_shape=(64, 128))]
 
     with torch.no_grad():
@@ -115,7 +116,7 @@ def test_whole_and_sliding_test():
 
 def test_lraspp_pools_the_whole_feature():
     model = build('lcnet_1x_cityscapes_lraspp', **{'model.backbone.widen_factor': 0.25})
-    # mmseg's own pooling fails below 784 pixels at this stride.
+    # The pooling of mmseg fails below 784 pixels at this stride.
     assert model(torch.zeros(1, 3, 64, 96)).shape == (1, 19, 16, 24)
     pooled = model.decode_head.image_pool[0](torch.arange(4.0).reshape(1, 1, 2, 2))
     assert pooled.item() == 1.5
@@ -196,9 +197,7 @@ def test_predict_writes_masks_and_shares(streets, tmp_path, checkpoint):
 
 
 def labels_of(streets, tmp_path, change):
-    """A copy of the scenes with one train-id map changed."""
-    import shutil
-
+    """Copy the scenes and change one train-id map."""
     copy = tmp_path / 'streets'
     shutil.copytree(streets, copy)
     file = sorted((copy / 'gtFine' / 'train').rglob('*labelTrainIds.png'))[0]
@@ -240,8 +239,8 @@ def test_number_of_classes_is_compared(streets, tmp_path):
         train(cfg, work_dir=tmp_path / 'work')
 
 
-def test_checked_labels_are_mmsegs(streets):
-    """On maps without faults the transform does what mmseg's own does."""
+def test_checked_labels_equal_those_of_mmseg(streets):
+    """On valid maps, the transform does the same as that of mmseg."""
     init_default_scope('mmseg')
     (image, label) = (sorted((streets / kind / 'val').rglob(f'*{end}'))[0]
                       for kind, end in (('leftImg8bit', '.png'), ('gtFine', 'labelTrainIds.png')))  # fmt: skip

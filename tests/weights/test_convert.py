@@ -18,7 +18,7 @@ from lcnet_mm.weights import convert_weights
 
 @pytest.fixture
 def config(tmp_path):
-    """The golden case of generation 2 is PicoDet-XS as its config builds it."""
+    """Return the config of PicoDet-XS, the network of the golden case of generation 2."""
     return 'configs/picodet_like/picodet_xs_320_coco.py'
 
 
@@ -123,9 +123,9 @@ def test_bad_sources_leave_no_file(tmp_path, monkeypatch, config):
         'code.pdparams': (pickle.dumps(dict(a=Malicious())), r'(posix|nt)\.system'),
         'list.pdparams': (pickle.dumps([1]), 'holds a list'),
         'none.pdparams': (pickle.dumps({}), 'no tensors'),
-        'other.pdparams': (pickle.dumps({'layer1.weight': np.zeros(3)}), 'not a network that is known.*layer1'),
+        'other.pdparams': (pickle.dumps({'layer1.weight': np.zeros(3)}), 'unknown network.*layer1'),
         'nan.pdparams': (pickle.dumps({'conv1.conv.weight': np.full(3, np.nan)}), 'conv1.conv.weight has NaN'),
-        'broken.safetensors': (b'xx', 'no safetensors'),
+        'broken.safetensors': (b'xx', 'not a safetensors'),
         'good.txt': (good, 'must end with'),
     }
     for name, (content, message) in cases.items():
@@ -145,7 +145,7 @@ def test_wrong_shapes_and_missing_tensors_are_refused(tmp_path, config):
     extra = state | {'blocks6.2.dw_conv.conv.weight': torch.zeros(3)}
     with pytest.raises(UserError, match='1 tensors differ'):
         convert_weights(write_pdparams(tmp_path / 'b.pdparams', extra), tmp_path / 'out.pth')
-    with pytest.raises(UserError, match=r'another\.weight is no tensor'):
+    with pytest.raises(UserError, match=r'another\.weight is not a tensor'):
         convert_weights(
             write_pdparams(tmp_path / 'c.pdparams', state | {'another.weight': torch.zeros(1)}), tmp_path / 'out.pth'
         )
