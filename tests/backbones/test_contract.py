@@ -143,7 +143,7 @@ def test_trace_and_export(backbone, kwargs):
 @BUILDERS
 @pytest.mark.parametrize('output_stride', [8, 16])
 def test_dilation_covers_the_same_pixels_as_the_strides(backbone, kwargs, output_stride):
-    """À trous: without SE, whose pooling includes other pixels, the strided features are a subset of the dilated ones."""
+    """Without SE, whose pooling includes other pixels, the strided features are a subset of the dilated ones."""
     torch.manual_seed(0)
     strided = backbone(out_indices=(3, 4), **kwargs).double().eval()
     dilated = backbone(out_indices=(3, 4), output_stride=output_stride, **kwargs).double().eval()

@@ -71,7 +71,7 @@ COPIES = {
 
 @pytest.fixture(scope='module')
 def images(tmp_path_factory):
-    """Make ``pool`` with 300 images, 12 copies of validation images and 3 unreadable files, and ``val`` with 12 images."""
+    """Make ``pool`` (300 images, 12 copies of validation images, 3 unreadable files) and ``val`` (12 images)."""
     root = tmp_path_factory.mktemp('mining')
     for number in range(300):
         write(root / 'pool' / f'folder {number // 100}' / f'{number:03d}.png', random_image(0, number))
@@ -203,7 +203,7 @@ def test_another_choice_needs_no_scores(images, tmp_path, monkeypatch):
     monkeypatch.setattr(model, 'score', None)
     report = mine(images, tmp_path, teacher=model, top_k=1000, max_distance=0)
     assert report.pool['resumed'] == 315
-    # Only copies with the same hash: those named 'same', and those whose hash compression or brightening did not change.
+    # Only copies with the same hash: those named 'same', and some compressed or brightened ones.
     assert 2 <= report.duplicates['count'] < 12
     assert report.kept == 312 - report.duplicates['count']
     assert mine(images, tmp_path, teacher=model).kept == 60

@@ -73,7 +73,7 @@ def build_in_paddle(width: float):
             for name in STAGES:
                 x = getattr(self, name)(x)
             hidden = nn.functional.hardswish(self.last_conv(x.mean([2, 3], keepdim=True)))
-            # Dropout of the mode 'downscale_in_infer': at inference it multiplies by the share that it keeps in training.
+            # Dropout of the mode 'downscale_in_infer' multiplies by the kept share at inference.
             return self.fc(0.8 * hidden.flatten(1))
 
     return Net()
