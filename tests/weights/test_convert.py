@@ -140,7 +140,7 @@ def test_bad_sources_leave_no_file(tmp_path, monkeypatch, config):
 def test_wrong_shapes_and_missing_tensors_are_refused(tmp_path, config):
     _, state, _ = load_case('pplcnet_x0.35')
     smaller = {key: value for key, value in state.items() if key != 'blocks4.0.pw_conv.conv.weight'}
-    with pytest.raises(UserError, match=r'closest to 0\.35, but 1 tensors differ \(first: blocks4\.0\.pw_conv'):
+    with pytest.raises(UserError, match=r'the closest is 0\.35, but 1 tensors differ \(first: blocks4\.0\.pw_conv'):
         convert_weights(write_pdparams(tmp_path / 'a.pdparams', smaller), tmp_path / 'out.pth')
     extra = state | {'blocks6.2.dw_conv.conv.weight': torch.zeros(3)}
     with pytest.raises(UserError, match='1 tensors differ'):
@@ -153,6 +153,6 @@ def test_wrong_shapes_and_missing_tensors_are_refused(tmp_path, config):
     source = write_pdparams(tmp_path / 'd.pdparams', detector)
     with pytest.raises(UserError, match=r'does not fit .*picodet_s_320'):
         convert_weights(source, tmp_path / 'out.pth', 'configs/picodet_like/picodet_s_320_coco.py')
-    with pytest.raises(UserError, match=r'backbone of .* only'):
+    with pytest.raises(UserError, match=r'only the backbone of '):
         convert_weights(write_pdparams(tmp_path / 'e.pdparams', state), tmp_path / 'out.pth', config)
     assert not list(tmp_path.glob('out*'))
