@@ -1,5 +1,4 @@
-# For quick training: images at half the resolution, 1024x512, and a quarter of the iterations with four times the
-# images in each.
+# For quick training: half the resolution, 1024x512, and a quarter of the iterations with four times the batch size.
 _base_ = './lcnet_1x_cityscapes.py'
 
 max_iters = 20000

@@ -1,5 +1,5 @@
-# Not in the paper: MobileNetV3's LR-ASPP head on PP-LCNet at output stride 16. On strides 4 and 8, not 2 and 4 as in
-# mmseg's configs: at 512x1024 that takes 0.92 of DeepLabV3+'s time instead of 1.62 (docs/latency.md).
+# Not in the paper: MobileNetV3's LR-ASPP head on PP-LCNet at output stride 16, with features of strides 4 and 8 instead
+# of 2 and 4 as in mmseg's configs: at 512x1024 it takes 0.92 instead of 1.62 of DeepLabV3+'s time (docs/latency.md).
 _base_ = './lcnet_1x_cityscapes.py'
 
 model = dict(

@@ -1,4 +1,4 @@
-# With the loss on the hardest pixels only, and class weights for Cityscapes.
+# Loss on the hardest pixels only, and class weights for Cityscapes.
 _base_ = './lcnet_1x_cityscapes.py'
 
 model = dict(

@@ -7,7 +7,7 @@ _base_ = [
 ]
 
 model = dict(
-    # As PaddleClas builds it: squeeze widths not rounded, gate slope 0.2, an expansion in every block.
+    # As in PaddleClas: squeeze widths not rounded, gate slope 0.2, an expansion in every block.
     # The original starts from ImageNet weights: add init_cfg=dict(type='Pretrained', checkpoint=…).
     backbone=dict(
         type='mmengine.MobileNetV3',

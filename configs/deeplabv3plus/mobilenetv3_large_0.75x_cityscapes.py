@@ -1,22 +1,4 @@
 # The paper's segmentation table: the MobileNetV3-large-0.75x baseline.
-_base_ = [
-    '../_base_/models/deeplabv3plus_light.py',
-    '../_base_/datasets/cityscapes_1024x512.py',
-    '../_base_/schedules/deeplabv3plus_80k.py',
-    '../_base_/runtimes/segmentation.py',
-]
+_base_ = './mobilenetv3_large_0.5x_cityscapes.py'
 
-model = dict(
-    # As PaddleClas builds it: squeeze widths not rounded, gate slope 0.2, an expansion in every block.
-    # The original starts from ImageNet weights: add init_cfg=dict(type='Pretrained', checkpoint=…).
-    backbone=dict(
-        type='mmengine.MobileNetV3',
-        arch='large',
-        widen_factor=0.75,
-        out_indices=(1, 4),
-        se_divisor=1,
-        se_gate_slope=0.2,
-        always_expand=True,
-        norm_cfg=dict(type='BN'),
-    ),
-)
+model = dict(backbone=dict(widen_factor=0.75))

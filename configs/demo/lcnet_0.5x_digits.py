@@ -11,8 +11,8 @@ model = dict(bbox_head=dict(num_classes=len(classes)))
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
-    # No flip: a mirrored digit is not a digit. No crop and no distortion: the digits vary in size and colour by
-    # themselves, and both cost more epochs than the demo has.
+    # No flip: a mirrored digit is not a digit. No crop and no distortion: the digits already vary in size and color,
+    # and both need more epochs than the demo has.
     dict(type='PackDetInputs'),
 ]
 test_pipeline = [
@@ -37,8 +37,8 @@ val_evaluator = dict(ann_file=data_root + 'annotations/instances_val2017.json')
 test_evaluator = val_evaluator
 
 train_cfg = dict(max_epochs=max_epochs, val_interval=5)
-# From scratch on 1,000 images: a higher rate per image than COCO's 0.4 for 512, kept high for longer because that
-# keeps the net from learning the training scans by heart, as does the larger decay; a shorter memory of the average.
+# From scratch on 1,000 images: a higher learning rate per image than COCO's 0.4 for 512, high for longer, and a larger
+# weight decay, both against overfitting; an EMA with a shorter memory.
 optim_wrapper = dict(optimizer=dict(lr=0.15, weight_decay=5e-4), clip_grad=dict(max_norm=35))
 auto_scale_lr = dict(base_batch_size=16)
 param_scheduler = [

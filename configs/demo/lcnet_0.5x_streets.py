@@ -21,9 +21,9 @@ test_pipeline = [
 ]
 model = dict(
     data_preprocessor=dict(size=crop_size),
-    # Half the strides of Cityscapes: the images have a quarter of its sides.
+    # Half the stride of the Cityscapes config, because the images have a quarter of the width and height.
     backbone=dict(output_stride=16),
-    # (19 x share of the pixels) ** -1/4, so that poles and people are not left for the end of a long training.
+    # (19 x share of the pixels) ** -1/4, so that poles and people are learned in a short training.
     decode_head=dict(
         loss_decode=dict(
             _delete_=True,

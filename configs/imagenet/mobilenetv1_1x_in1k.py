@@ -1,11 +1,11 @@
-# The paper's comparison: MobileNetV1-1x. Recipe: PaddleClas' MobileNetV1.yaml, 4 GPUs.
+# The paper's comparison: MobileNetV1-1x. Recipe: PaddleClas's MobileNetV1.yaml, 4 GPUs.
 _base_ = [
     '../_base_/datasets/imagenet_224.py',
     '../_base_/schedules/paddleclas_240e.py',
     '../_base_/runtimes/classification.py',
 ]
 
-# timm's, through mmpretrain.
+# The network of timm.
 model = dict(
     type='TimmClassifier',
     model_name='mobilenetv1_100',

@@ -1,4 +1,4 @@
-# The paper's comparison: MobileNetV2-1x. Recipe: PaddleClas' MobileNetV2.yaml, 4 GPUs.
+# The paper's comparison: MobileNetV2-1x. Recipe: PaddleClas's MobileNetV2.yaml, 4 GPUs.
 _base_ = [
     '../_base_/datasets/imagenet_224.py',
     '../_base_/schedules/paddleclas_240e.py',

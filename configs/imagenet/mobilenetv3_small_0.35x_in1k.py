@@ -1,4 +1,4 @@
-# The paper's comparison: MobileNetV3-small-0.35x. Recipe: PaddleClas' MobileNetV3_small_x0_35.yaml, 4 GPUs.
+# The paper's comparison: MobileNetV3-small-0.35x. Recipe: PaddleClas's MobileNetV3_small_x0_35.yaml, 4 GPUs.
 _base_ = [
     '../_base_/models/mobilenetv3_classifier.py',
     '../_base_/datasets/imagenet_224.py',

@@ -1,4 +1,4 @@
-# The paper's comparison: ShuffleNetV2-0.5x. Recipe: PaddleClas' ShuffleNetV2_x0_5.yaml, 4 GPUs.
+# The paper's comparison: ShuffleNetV2-0.5x. Recipe: PaddleClas's ShuffleNetV2_x0_5.yaml, 4 GPUs.
 _base_ = [
     '../_base_/datasets/imagenet_224.py',
     '../_base_/schedules/paddleclas_240e.py',

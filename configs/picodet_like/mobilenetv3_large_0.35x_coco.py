@@ -7,7 +7,7 @@ _base_ = [
 ]
 
 model = dict(
-    # As PaddleDetection builds it: squeeze widths not rounded, gate slope 0.2, an expansion in every block.
+    # As in PaddleDetection: squeeze widths not rounded, gate slope 0.2, an expansion in every block.
     # The original starts from ImageNet weights: add init_cfg=dict(type='Pretrained', checkpoint=…).
     backbone=dict(
         type='mmengine.MobileNetV3',
@@ -20,5 +20,5 @@ model = dict(
         norm_cfg=dict(type='BN'),
     ),
 )
-# PaddleDetection decays no parameter of this backbone (docs/specification/picodet.md#mobilenetv3).
+# PaddleDetection has no weight decay on this backbone (docs/specification/picodet.md#mobilenetv3).
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(backbone=dict(decay_mult=0.0))))

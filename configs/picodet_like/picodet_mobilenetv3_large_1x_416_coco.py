@@ -8,7 +8,7 @@ _base_ = [
 ]
 
 model = dict(
-    # As PaddleDetection builds it: squeeze widths not rounded, gate slope 0.2, an expansion in every block.
+    # As in PaddleDetection: squeeze widths not rounded, gate slope 0.2, an expansion in every block.
     backbone=dict(
         type='mmengine.MobileNetV3',
         arch='large',
@@ -23,7 +23,7 @@ model = dict(
 train_dataloader = dict(batch_size=56)  # per GPU, of 4
 optim_wrapper = dict(
     optimizer=dict(lr=0.3),
-    # PaddleDetection decays no parameter of this backbone (docs/specification/picodet.md#mobilenetv3).
+    # PaddleDetection has no weight decay on this backbone (docs/specification/picodet.md#mobilenetv3).
     paramwise_cfg=dict(custom_keys=dict(backbone=dict(decay_mult=0.0))),
 )
 auto_scale_lr = dict(base_batch_size=224)

@@ -1,4 +1,4 @@
-"""Backbones, registered in mmengine's root registry and therefore visible from every scope."""
+"""Backbones, registered in mmengine's root registry and therefore found from every scope."""
 
 from .mobilenet_v3 import MobileNetV3
 from .pplcnet import PPLCNet

@@ -1,4 +1,4 @@
-"""What the backbones have in common: the output contract, freezing, checkpointing."""
+"""The base of the backbones: output contract, freezing, activation checkpointing."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
-NUM_STAGES = 5
-OUTPUT_STRIDES = (8, 16, 32)
+_NUM_STAGES = 5
+_OUTPUT_STRIDES = (8, 16, 32)
 
 # Source: PaddleClas (KaimingNormal over the stored weight, that is fan_in; zero biases, BN at 1 and 0);
 # docs/specification/pplcnet.md#initialization.
@@ -27,7 +27,7 @@ KAIMING_FAN_IN: list[dict[str, Any]] = [
 
 
 def check_positive(name: str, value: float) -> float:
-    """Return a finite number above 0, or raise a TypeError or ValueError that names it."""
+    """Return ``value`` as a float; raise a TypeError or ValueError that names it unless it is finite and above 0."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f'{name} must be a number such as 0.5 or 1.0, got {value!r}')
     if not (math.isfinite(value) and value > 0):
@@ -36,7 +36,7 @@ def check_positive(name: str, value: float) -> float:
 
 
 def check_integer(name: str, value: int, low: int, high: int | None = None) -> int:
-    """Return an integer argument within ``[low, high]``, or raise a TypeError or ValueError that names it."""
+    """Return ``value`` as an int; raise a TypeError or ValueError that names it unless it is in ``[low, high]``."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f'{name} must be an integer, got {value!r}')
     if value < low or (high is not None and value > high):
@@ -45,42 +45,42 @@ def check_integer(name: str, value: int, low: int, high: int | None = None) -> i
     return int(value)
 
 
-def check_out_indices(out_indices: int | Sequence[int]) -> tuple[int, ...]:
-    """Resolve an int or negative indices to a strictly increasing tuple of stage indices, or raise."""
+def _check_out_indices(out_indices: int | Sequence[int]) -> tuple[int, ...]:
+    """Return the stage indices as a strictly increasing tuple of non-negative ints, or raise."""
     given: Any = (out_indices,) if isinstance(out_indices, Integral) else out_indices
     if isinstance(given, str) or not isinstance(given, Sequence) or len(given) == 0:
         raise TypeError(f'out_indices must be an int or a non-empty sequence of ints, got {out_indices!r}')
     resolved = []
     for index in given:
-        index = check_integer('out_indices', index, -NUM_STAGES, NUM_STAGES - 1)
-        resolved.append(index % NUM_STAGES)
+        index = check_integer('out_indices', index, -_NUM_STAGES, _NUM_STAGES - 1)
+        resolved.append(index % _NUM_STAGES)
     if any(a >= b for a, b in pairwise(resolved)):
         raise ValueError(f'out_indices must be strictly increasing, got {out_indices!r}')
     return tuple(resolved)
 
 
 class StrideSchedule:
-    """Hands out strides while the output stride allows it, and dilation from there on.
+    """Assigns strides to layers until the output stride is reached, and dilation afterwards.
 
-    A stride that is given up dilates the layers after it, not the layer itself: each kernel then meets the same pixels
+    A stride that is replaced dilates the layers after it, not the layer itself. Each kernel then covers the same pixels
     as with the stride.
 
     Args:
         output_stride: 8, 16 or 32.
 
     Attributes:
-        reduction: Product of the strides handed out so far.
+        reduction: Product of the strides assigned so far.
     """
 
     def __init__(self, output_stride: int) -> None:
-        if output_stride not in OUTPUT_STRIDES:
-            raise ValueError(f'output_stride must be one of {OUTPUT_STRIDES}, got {output_stride!r}')
+        if output_stride not in _OUTPUT_STRIDES:
+            raise ValueError(f'output_stride must be one of {_OUTPUT_STRIDES}, got {output_stride!r}')
         self.output_stride = output_stride
         self.reduction = 1
         self.dilation = 1
 
     def take(self, stride: int) -> tuple[int, int]:
-        """Return the stride and the dilation of the next layer, which asks for ``stride``."""
+        """Return the stride and the dilation of the next layer, whose nominal stride is ``stride``."""
         dilation = self.dilation
         if self.reduction * stride <= self.output_stride:
             self.reduction *= stride
@@ -92,20 +92,21 @@ class StrideSchedule:
 class StagedBackbone(BaseModule):
     """A chain of five stages with strides 2, 4, 8, 16 and 32, any of which can be an output.
 
-    A subclass adds its modules in order through :meth:`add_stage`. Stages after the last output are not built: they
-    would only be parameters without a gradient.
+    A subclass adds its modules in order through :meth:`add_stage`. Stages after the last output are not built, because
+    their parameters would never get a gradient.
 
     Args:
-        out_indices: Stages to return, 0 to 4 or negative, strictly increasing; an int means one.
-        frozen_stages: Stages 0 to this one keep their weights and BN statistics; -1 freezes nothing.
-        norm_eval: Whether all BN layers keep their running statistics while training.
+        out_indices: Stages to return, from 0 to 4 or negative, strictly increasing; an int selects one stage.
+        frozen_stages: Last stage whose weights and BN statistics are frozen, with all stages before it; -1 freezes
+            none.
+        norm_eval: Whether BN layers keep their running statistics during training.
         with_cp: Whether to recompute blocks in the backward pass instead of keeping their activations.
-        init_cfg: mm config of the initialisation, or of the pretrained weights.
+        init_cfg: mm config of the initialization or of the pretrained weights.
 
     Attributes:
-        feature_info: For each output its channels ``num_chs``, its stride ``reduction`` and the name of the ``module``
-            that makes it.
-        out_channels: The channels of the outputs.
+        feature_info: For each output, its channels ``num_chs``, its stride ``reduction`` and the name of the ``module``
+            that computes it.
+        out_channels: Channels of each output.
     """
 
     def __init__(
@@ -117,8 +118,8 @@ class StagedBackbone(BaseModule):
         init_cfg: dict[str, Any] | list[dict[str, Any]] | None,
     ) -> None:
         super().__init__(init_cfg)
-        self.out_indices = check_out_indices(out_indices)
-        self.frozen_stages = check_integer('frozen_stages', frozen_stages, -1, NUM_STAGES - 1)
+        self.out_indices = _check_out_indices(out_indices)
+        self.frozen_stages = check_integer('frozen_stages', frozen_stages, -1, _NUM_STAGES - 1)
         self.norm_eval = norm_eval
         self.with_cp = with_cp
         self.stages: list[tuple[str, ...]] = []
@@ -135,7 +136,7 @@ class StagedBackbone(BaseModule):
         return len(self.stages) > self.out_indices[-1]
 
     def add_stage(self, modules: dict[str, nn.Module], channels: int, reduction: int) -> None:
-        """Append a stage made of named modules that ends with ``channels`` at stride ``reduction``."""
+        """Append a stage of named modules whose output has ``channels`` channels and stride ``reduction``."""
         for name, module in modules.items():
             self.add_module(name, module)
         if len(self.stages) in self.out_indices:
@@ -165,11 +166,11 @@ class StagedBackbone(BaseModule):
             return result
         blocks = module if isinstance(module, nn.Sequential) else [module]
         for block in blocks:
-            x = checkpoint(block, x, use_reentrant=False, context_fn=partial(recompute_contexts, block))
+            x = checkpoint(block, x, use_reentrant=False, context_fn=partial(_recompute_contexts, block))
         return x
 
     def train(self, mode: bool = True) -> StagedBackbone:
-        """Switch the mode; frozen stages, and with ``norm_eval`` all BN layers, stay in evaluation mode."""
+        """Set the mode; frozen stages, and with ``norm_eval`` all BN layers, stay in evaluation mode."""
         super().train(mode)
         for names in self.stages[: self.frozen_stages + 1]:
             for name in names:
@@ -181,14 +182,14 @@ class StagedBackbone(BaseModule):
         return self
 
 
-def recompute_contexts(block: nn.Module) -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
-    """Contexts for the forward pass and the recomputation of a checkpointed block."""
-    return nullcontext(), frozen_statistics(block)
+def _recompute_contexts(block: nn.Module) -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
+    """Return the contexts of the forward pass and of the recomputation of a checkpointed block."""
+    return nullcontext(), _frozen_statistics(block)
 
 
 @contextmanager
-def frozen_statistics(block: nn.Module) -> Iterator[None]:
-    """Let a recomputation use the batch statistics without counting the batch a second time in the running ones."""
+def _frozen_statistics(block: nn.Module) -> Iterator[None]:
+    """Keep a recomputation from updating the running statistics with the same batch a second time."""
     norms = [module for module in block.modules() if isinstance(module, _BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:

@@ -1,4 +1,4 @@
-"""Building bricks that the backbones, necks and heads share."""
+"""Building blocks shared by backbones, necks and heads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Config = dict[str, Any]
 
 
 def make_divisible(value: float, divisor: int = 8, min_ratio: float = 0.9) -> int:
-    """Round a channel count to a multiple of ``divisor``, never below ``min_ratio`` of it.
+    """Round a number of channels to a multiple of ``divisor``, never below ``min_ratio`` times the number.
 
     Source: PaddleClas ``pp_lcnet.py``; the same rule as in the MobileNet papers.
     """
@@ -22,11 +22,11 @@ def make_divisible(value: float, divisor: int = 8, min_ratio: float = 0.9) -> in
 
 
 def build_activation(act_cfg: Config | None) -> nn.Module:
-    """Build an activation from an mm config; None gives the identity.
+    """Build an activation from an mm config, or the identity from None.
 
     Raises:
         TypeError: ``act_cfg`` is neither None nor a dict with a ``type``.
-        ValueError: the type is not registered, or does not take the given arguments.
+        ValueError: the type is not registered or does not accept the arguments.
     """
     if act_cfg is None:
         return nn.Identity()
@@ -41,12 +41,12 @@ def build_activation(act_cfg: Config | None) -> nn.Module:
         ) from error
 
 
-def build_norm(norm_cfg: Config, channels: int) -> tuple[str, nn.Module]:
-    """Build a norm from an mm config; returns its conventional name (``bn``, ``gn``) and the module.
+def _build_norm(norm_cfg: Config, channels: int) -> tuple[str, nn.Module]:
+    """Build a norm from an mm config and return its usual name (``bn``, ``gn``) and the module.
 
     Raises:
         TypeError: ``norm_cfg`` is not a dict with a ``type``.
-        ValueError: the type is not registered, or does not take these arguments for so many channels.
+        ValueError: the type is not registered or does not accept the arguments for this number of channels.
     """
     if not isinstance(norm_cfg, dict) or 'type' not in norm_cfg:
         raise TypeError(f"norm_cfg must be None or a dict with a 'type', e.g. dict(type='BN'), got {norm_cfg!r}")
@@ -60,10 +60,11 @@ def build_norm(norm_cfg: Config, channels: int) -> tuple[str, nn.Module]:
 
 
 class ConvNormAct(nn.Sequential):
-    """Convolution without bias, normalisation, activation; ``padding`` keeps the size at stride 1.
+    """Convolution without bias, norm and activation, padded so that stride 1 keeps the size.
 
-    Unlike ``mmcv.cnn.ConvModule`` it never initialises itself, so that the owner's ``init_cfg`` decides alone, and its
-    children are called as in the Paddle checkpoints: ``conv`` and ``bn`` (the latter by the norm's own name).
+    Unlike ``mmcv.cnn.ConvModule``, it does not initialize itself, so that only the ``init_cfg`` of the enclosing module
+    counts. The names of its children are those of the Paddle checkpoints: ``conv`` and ``bn`` (or the usual name of
+    another norm).
 
     Args:
         in_channels: Channels of the input.
@@ -73,7 +74,7 @@ class ConvNormAct(nn.Sequential):
         groups: Groups of the convolution.
         dilation: Dilation.
         norm_cfg: mm config of the norm; None gives a convolution with bias and no norm.
-        act_cfg: mm config of the activation; None leaves it out.
+        act_cfg: mm config of the activation; None for no activation.
 
     Shapes:
         ``(N, in_channels, H, W)`` to ``(N, out_channels, ceil(H / stride), ceil(W / stride))``.
@@ -103,18 +104,19 @@ class ConvNormAct(nn.Sequential):
         )
         layers: list[tuple[str, nn.Module]] = [('conv', conv)]
         if norm_cfg is not None:
-            layers.append(build_norm(norm_cfg, out_channels))
+            layers.append(_build_norm(norm_cfg, out_channels))
         if act_cfg is not None:
             layers.append(('act', build_activation(act_cfg)))
         super().__init__(OrderedDict(layers))
 
 
 class SELayer(nn.Module):
-    """Squeeze-and-excitation with a ReLU inside and a hard sigmoid gate.
+    """Squeeze-and-excitation with a ReLU and a hard sigmoid gate.
 
     Args:
         channels: Channels of the input.
-        squeeze_channels: Width of the bottleneck, taken as it is: rounding it would build another 0.35x PP-LCNet.
+        squeeze_channels: Width of the bottleneck. It is not rounded: PP-LCNet-0.35x has widths that are no multiple of
+            8.
         gate_slope: Slope of the gate ``clip(slope * x + 0.5, 0, 1)``. 1/6 in PP-LCNet and torchvision, 0.2 in
             PaddleDetection's MobileNetV3.
 
@@ -133,7 +135,7 @@ class SELayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Run the block on ``(N, C, H, W)``."""
         gate = self.conv2(self.relu(self.conv1(F.adaptive_avg_pool2d(x, 1))))
-        # nn.Hardsigmoid leaves as one operator in ONNX and OpenVINO; another slope costs one multiplication.
+        # nn.Hardsigmoid is exported as one operator of ONNX and OpenVINO; another slope costs one multiplication.
         if self.gate_scale != 1:
             gate = gate * self.gate_scale
         result: Tensor = x * self.gate(gate)
@@ -141,9 +143,9 @@ class SELayer(nn.Module):
 
 
 class DepthwiseSeparable(nn.Module):
-    """Depthwise convolution, optional SE, pointwise convolution, each convolution with norm and activation.
+    """Depthwise convolution, optional SE and pointwise convolution; each convolution has a norm and an activation.
 
-    The SE sits between the two, on the input's channels. Source: PaddleClas ``pp_lcnet.py`` (``DepthwiseSeparable``).
+    The SE has the channels of the input. Source: PaddleClas ``pp_lcnet.py`` (``DepthwiseSeparable``).
 
     Args:
         in_channels: Channels of the input.
@@ -151,7 +153,7 @@ class DepthwiseSeparable(nn.Module):
         kernel_size: Side of the depthwise kernel.
         stride: Stride of the depthwise convolution.
         dilation: Dilation of the depthwise convolution.
-        use_se: Whether to put an SE of ``in_channels // 4`` before the pointwise convolution.
+        use_se: Whether there is an SE with ``in_channels // 4`` squeeze channels before the pointwise convolution.
         norm_cfg: mm config of the norms.
         act_cfg: mm config of the activations.
 

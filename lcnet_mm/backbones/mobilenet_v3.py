@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from .base import KAIMING_FAN_IN, StagedBackbone, StrideSchedule, check_integer, check_positive
 from .layers import Config, ConvNormAct, SELayer, make_divisible
 
-STEM_CHANNELS = 16
+_STEM_CHANNELS = 16
 
 
 class Block(NamedTuple):
@@ -60,8 +60,8 @@ BLOCKS = {
 }
 
 
-def split_stages(blocks: Sequence[Block]) -> list[list[Block]]:
-    """Split a table before each strided block; the first part shares the stem's stride and may be empty."""
+def _split_stages(blocks: Sequence[Block]) -> list[list[Block]]:
+    """Split a table before each strided block; the first part has the stride of the stem and may be empty."""
     stages: list[list[Block]] = [[]]
     for block in blocks:
         if block.stride > 1:
@@ -75,13 +75,13 @@ class InvertedResidual(nn.Module):
 
     Args:
         in_channels: Channels of the input.
-        block: The block's row of the table.
-        widen_factor: Width, applied to the table's channels.
+        block: The row of the table.
+        widen_factor: Width factor of the channels in the table.
         stride: Stride of the depthwise convolution.
         dilation: Dilation of the depthwise convolution.
         se_divisor: The squeeze width is a quarter of the expanded one, rounded to a multiple of this.
         se_gate_slope: Slope of the SE's hard sigmoid.
-        always_expand: Whether to put the expansion also where it would keep the width.
+        always_expand: Whether there is an expansion even where it does not change the width.
         norm_cfg: mm config of the norms.
 
     Shapes:
@@ -123,8 +123,8 @@ class InvertedResidual(nn.Module):
         squeeze = make_divisible(expanded // 4, se_divisor)
         self.se = SELayer(expanded, squeeze, se_gate_slope) if block.use_se else None
         self.project_conv = ConvNormAct(expanded, self.out_channels, 1, norm_cfg=norm_cfg, act_cfg=None)
-        # The table's stride decides: a stride given up for dilation must not create a shortcut that a checkpoint of
-        # the undilated net was trained without.
+        # By the stride of the table: a stride that is replaced by dilation must not add a shortcut, because checkpoints
+        # are trained without it.
         self.use_shortcut = block.stride == 1 and in_channels == self.out_channels
 
     def forward(self, x: Tensor) -> Tensor:
@@ -140,34 +140,36 @@ class InvertedResidual(nn.Module):
 
 @MODELS.register_module()
 class MobileNetV3(StagedBackbone):
-    """MobileNetV3 with the outputs of all five stages (strides 2, 4, 8, 16, 32), without the last 1x1 convolution.
+    """MobileNetV3 with outputs at all five strides (2, 4, 8, 16 and 32), without its last 1x1 convolution.
 
-    mmseg and mmpretrain have a MobileNetV3 of their own without a width factor; from their scopes this one is
-    ``type='mmengine.MobileNetV3'``. A stage ends where the next block strides; stage 0 of the small net is its stem.
+    mmseg and mmpretrain have another class of this name, without a width factor; in their scopes this one is
+    ``type='mmengine.MobileNetV3'``. A stage ends before the next strided block; stage 0 of the small network is its
+    stem.
 
     Args:
         arch: 'large' or 'small'.
-        widen_factor: Width; the paper's baselines are 0.35, 0.5 and 0.75.
-        out_indices: Stages to return, 0 to 4 or negative, strictly increasing; an int means one. Stages after the
-            last one are not built.
-        output_stride: 32, or 16 or 8 to trade the last strides for dilation.
+        widen_factor: Width factor; the PP-LCNet paper compares with 0.35, 0.5 and 0.75.
+        out_indices: Stages to return, from 0 to 4 or negative, strictly increasing; an int selects one stage. Stages
+            after the last one are not built.
+        output_stride: 32, or 16 or 8 to replace the last strides by dilation.
         se_divisor: The SE's squeeze width is rounded to a multiple of this: 8 in torchvision, 1 (floor) in
             PaddleClas and PaddleDetection.
         se_gate_slope: Slope of the SE's hard sigmoid: 1/6 in torchvision, 0.2 in PaddleDetection.
-        always_expand: Whether a block has its expansion even where that keeps the width, as in PaddleClas and
-            PaddleDetection; torchvision leaves it out.
+        always_expand: Whether a block has an expansion even where it does not change the width, as in PaddleClas and
+            PaddleDetection but not in torchvision.
         in_channels: Channels of the input.
-        norm_cfg: mm config of the norms; torchvision's has eps 1e-3 and momentum 0.01.
-        frozen_stages: Stages 0 to this one keep their weights and BN statistics; -1 freezes nothing.
-        norm_eval: Whether all BN layers keep their running statistics while training.
+        norm_cfg: mm config of the norms; the default is that of torchvision.
+        frozen_stages: Last stage whose weights and BN statistics are frozen, with all stages before it; -1 freezes
+            none.
+        norm_eval: Whether BN layers keep their running statistics during training.
         with_cp: Whether to recompute blocks in the backward pass instead of keeping their activations.
-        init_cfg: mm config of the initialisation.
+        init_cfg: mm config of the initialization.
 
     Shapes:
         ``(N, in_channels, H, W)`` to a tuple of ``(N, C_i, ceil(H / s_i), ceil(W / s_i))``.
 
     Raises:
-        TypeError, ValueError: an argument is wrong; the message names it, what it was and what is allowed.
+        TypeError, ValueError: an argument is invalid; the message gives its name, its value and what is allowed.
     """
 
     def __init__(
@@ -195,14 +197,14 @@ class MobileNetV3(StagedBackbone):
         se_gate_slope = check_positive('se_gate_slope', se_gate_slope)
         strides = StrideSchedule(output_stride)
 
-        channels = make_divisible(STEM_CHANNELS * width)
+        channels = make_divisible(_STEM_CHANNELS * width)
         stem_stride, _ = strides.take(2)
         modules: dict[str, nn.Module] = {
             'conv1': ConvNormAct(
                 in_channels, channels, 3, stride=stem_stride, norm_cfg=norm_cfg, act_cfg=dict(type='HSwish')
             )
         }
-        for members in split_stages(BLOCKS[arch]):
+        for members in _split_stages(BLOCKS[arch]):
             if self.complete:
                 break
             layers: list[InvertedResidual] = []

@@ -12,7 +12,7 @@ from torch import nn
 from .base import KAIMING_FAN_IN, StagedBackbone, StrideSchedule, check_integer, check_positive
 from .layers import Config, ConvNormAct, DepthwiseSeparable, make_divisible
 
-STEM_CHANNELS = 16
+_STEM_CHANNELS = 16
 
 
 class Block(NamedTuple):
@@ -24,7 +24,7 @@ class Block(NamedTuple):
     stride: int
 
 
-# Source: PaddleClas pp_lcnet.py. Kernel sizes and SE are given by bit strings over these 13 blocks, as in the paper.
+# Source: PaddleClas pp_lcnet.py. As in the paper, strings of 13 bits say which blocks have large kernels and SE.
 BLOCKS = (
     Block(0, 16, 32, 1),
     Block(1, 32, 64, 2),
@@ -42,8 +42,8 @@ BLOCKS = (
 )
 
 
-def parse_bits(name: str, bits: str) -> tuple[bool, ...]:
-    """Turn a string of 13 zeros and ones into flags, or raise a TypeError or ValueError that names it."""
+def _parse_bits(name: str, bits: str) -> tuple[bool, ...]:
+    """Convert a string of 13 zeros and ones to flags, or raise a TypeError or ValueError that names it."""
     if not isinstance(bits, str):
         raise TypeError(f'{name} must be a string of {len(BLOCKS)} zeros and ones, got {bits!r}')
     if len(bits) != len(BLOCKS) or set(bits) - {'0', '1'}:
@@ -53,31 +53,32 @@ def parse_bits(name: str, bits: str) -> tuple[bool, ...]:
 
 @MODELS.register_module()
 class PPLCNet(StagedBackbone):
-    """PP-LCNet with the outputs of all five stages (strides 2, 4, 8, 16, 32).
+    """PP-LCNet with outputs at all five strides (2, 4, 8, 16 and 32).
 
-    The modules are called as in PaddleClas and PaddleDetection (``conv1``, ``blocks2`` … ``blocks6``), so that their
-    checkpoints load by renaming the BN statistics only. Stage ``i`` ends with ``blocks{i + 2}``.
+    The modules have the names of PaddleClas and PaddleDetection (``conv1``, ``blocks2`` … ``blocks6``), so that in
+    their checkpoints only the BN statistics need other names. Stage ``i`` ends with ``blocks{i + 2}``.
 
     Args:
-        widen_factor: Width; the paper's are 0.25, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0 and 2.5.
-        out_indices: Stages to return, 0 to 4 or negative, strictly increasing; an int means one. Stages after the
-            last one are not built.
+        widen_factor: Width factor; the paper has 0.25, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0 and 2.5.
+        out_indices: Stages to return, from 0 to 4 or negative, strictly increasing; an int selects one stage. Stages
+            after the last one are not built.
         act_cfg: mm config of the activation.
-        se_blocks: For each of the 13 blocks, whether it has an SE ('1') or not ('0').
-        large_kernel_blocks: For each of the 13 blocks, whether its depthwise kernel is 5x5 ('1') or 3x3 ('0').
-        output_stride: 32, or 16 or 8 to trade the last strides for dilation.
+        se_blocks: One digit for each of the 13 blocks: '1' for a block with SE, '0' for one without.
+        large_kernel_blocks: One digit for each of the 13 blocks: '1' for a 5x5 depthwise kernel, '0' for 3x3.
+        output_stride: 32, or 16 or 8 to replace the last strides by dilation.
         in_channels: Channels of the input.
         norm_cfg: mm config of the norms.
-        frozen_stages: Stages 0 to this one keep their weights and BN statistics; -1 freezes nothing.
-        norm_eval: Whether all BN layers keep their running statistics while training.
+        frozen_stages: Last stage whose weights and BN statistics are frozen, with all stages before it; -1 freezes
+            none.
+        norm_eval: Whether BN layers keep their running statistics during training.
         with_cp: Whether to recompute blocks in the backward pass instead of keeping their activations.
-        init_cfg: mm config of the initialisation; by default that of PaddleClas (Kaiming normal, fan_in).
+        init_cfg: mm config of the initialization; the default is that of PaddleClas (Kaiming normal, fan_in).
 
     Shapes:
         ``(N, in_channels, H, W)`` to a tuple of ``(N, C_i, ceil(H / s_i), ceil(W / s_i))``.
 
     Raises:
-        TypeError, ValueError: an argument is wrong; the message names it, what it was and what is allowed.
+        TypeError, ValueError: an argument is invalid; the message gives its name, its value and what is allowed.
     """
 
     def __init__(
@@ -99,10 +100,10 @@ class PPLCNet(StagedBackbone):
         width = check_positive('widen_factor', widen_factor)
         in_channels = check_integer('in_channels', in_channels, 1)
         strides = StrideSchedule(output_stride)
-        use_se = parse_bits('se_blocks', se_blocks)
-        large_kernel = parse_bits('large_kernel_blocks', large_kernel_blocks)
+        use_se = _parse_bits('se_blocks', se_blocks)
+        large_kernel = _parse_bits('large_kernel_blocks', large_kernel_blocks)
 
-        stem_channels = make_divisible(STEM_CHANNELS * width)
+        stem_channels = make_divisible(_STEM_CHANNELS * width)
         stem_stride, _ = strides.take(2)
         stem = ConvNormAct(in_channels, stem_channels, 3, stride=stem_stride, norm_cfg=norm_cfg, act_cfg=act_cfg)
         modules: dict[str, nn.Module] = {'conv1': stem}

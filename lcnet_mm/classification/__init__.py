@@ -1,4 +1,7 @@
-"""What mmpretrain lacks for PP-LCNet; a config that uses it says ``custom_imports = ['lcnet_mm.classification']``."""
+"""Parts of classifiers that mmpretrain lacks, registered on import.
+
+Configs list ``lcnet_mm.classification`` in ``custom_imports``.
+"""
 
 from ..utils.optional import require
 

@@ -1,4 +1,4 @@
-"""Unlabelled images as a data set of mmpretrain."""
+"""A data set of unlabeled images for mmpretrain."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from mmpretrain.registry import DATASETS
 
 from ..backbones.layers import Config
 from ..utils.errors import UserError
-from .lists import UNLABELLED, read_list, walk_folder
+from .lists import UNLABELED, read_list, walk_folder
 from .reading import UnreadableImage, load_image
 
 
 @DATASETS.register_module()
 class ImageList(BaseDataset):
-    """Images of a text list or of folders, without labels unless the list has them; unreadable ones are skipped.
+    """Images of a text list or of folders, without labels unless the list has them, without unreadable images.
 
-    Instead of an unreadable image another one is taken, always the same for the same index. Which are unreadable is
-    remembered in shared memory, so that the workers of a data loader know of each other's and none is tried twice;
-    :class:`~lcnet_mm.classification.hooks.UnreadableImagesHook` reports them and merges those of several processes.
+    An unreadable image is replaced by another one, which depends on the index alone. The workers of a data loader
+    record unreadable images in shared memory, so that none is tried twice.
+    :class:`~lcnet_mm.classification.hooks.UnreadableImagesHook` reports them and merges the records of processes.
 
-    A list of 5 million paths of 40 letters costs 0.5 GB, shared with the workers: mmengine's serialised form, but
-    filled line by line, without the list of dicts that mmengine builds first. Mixed with labelled images::
+    A list of 5 million paths of 40 characters takes 0.5 GB, shared with the workers. It has the serialized form of
+    mmengine, but is filled line by line, without a list of dicts. To mix it with labeled images::
 
         dict(type='ConcatDataset', ignore_keys='classes', datasets=[
             dict(type='ImageNet', …), dict(type='ImageList', …)])
@@ -39,18 +39,18 @@ class ImageList(BaseDataset):
         ann_file: Text list with one path per line, relative to the folder ``data_root/data_prefix`` or absolute.
         data_root: Folder that ``ann_file`` and ``data_prefix`` are relative to.
         data_prefix: Folder of the images.
-        folders: Without ``ann_file``: folders inside ``data_root/data_prefix`` whose images are taken, with all
-            below them; by default that folder itself.
-        with_label: Whether a class index follows each path of the list; otherwise ``gt_label`` is -1, which must not
-            meet a loss that wants labels, nor mixup.
-        pipeline: The transforms; all up to the one that gives ``img`` count as loading.
-        max_unreadable: Share of the list, 0 to 1; with more unreadable images than that the run stops.
-        test_mode: Refuses any unreadable image, because a result on others would not be the result.
+        folders: Without ``ann_file``, folders inside ``data_root/data_prefix`` whose images are used, those in their
+            subfolders included; by default that folder itself.
+        with_label: Whether a class index follows each path of the list; otherwise ``gt_label`` is -1, which losses that
+            need labels, and mixup, do not support.
+        pipeline: The transforms; those up to the first that adds ``img`` load the image.
+        max_unreadable: Largest share of unreadable images, from 0 to 1, before the run stops.
+        test_mode: Whether any unreadable image is an error, because a test needs every image.
         kwargs: ``metainfo``, ``classes``, ``indices``, ``lazy_init``, ``max_refetch`` of mmpretrain's ``BaseDataset``.
 
     Raises:
-        ValueError: ``max_unreadable`` is no share, or arguments exclude each other.
-        UserError: the list or a folder is missing, empty or faulty, or too much of it is unreadable.
+        ValueError: ``max_unreadable`` is not between 0 and 1, or arguments exclude each other.
+        UserError: the list or a folder is missing, empty or invalid, or too many images are unreadable.
     """
 
     _fully_initialized: bool
@@ -68,7 +68,7 @@ class ImageList(BaseDataset):
         **kwargs: Any,
     ) -> None:
         if not 0 <= max_unreadable <= 1:
-            raise ValueError(f'max_unreadable must be a share from 0 to 1, got {max_unreadable}')
+            raise ValueError(f'max_unreadable must be between 0 and 1, got {max_unreadable}')
         if with_label and not ann_file:
             raise ValueError('with_label=True needs an ann_file; folders have no labels (mmpretrain has CustomDataset)')
         if ann_file and folders:
@@ -86,14 +86,14 @@ class ImageList(BaseDataset):
         )
 
     def full_init(self) -> None:
-        """Read the list or walk through the folders; does nothing the second time."""
+        """Read the list or the folders, if that has not been done yet."""
         if self._fully_initialized:
             return
-        self.data_bytes, self.data_address = serialize(self.entries())
+        self.data_bytes, self.data_address = _serialize(self.entries())
         self._fully_initialized = True
         self.reset_unreadable()
         if self._indices is not None:
-            chosen = range(len(self))[slice_of(self._indices)] if isinstance(self._indices, int) else self._indices
+            chosen = range(len(self))[_slice_of(self._indices)] if isinstance(self._indices, int) else self._indices
             self.get_subset_(chosen)
 
     def entries(self) -> Iterator[tuple[str, int]]:
@@ -108,10 +108,10 @@ class ImageList(BaseDataset):
         else:
             for name in self.folders or ['']:
                 for path in walk_folder(Path(folder, name)):
-                    yield os.fsdecode(path), UNLABELLED
+                    yield os.fsdecode(path), UNLABELED
 
     def get_subset_(self, indices: Sequence[int] | int) -> None:
-        """Keep these images only."""
+        """Keep only these images."""
         super().get_subset_(indices)
         self.reset_unreadable()
 
@@ -123,7 +123,7 @@ class ImageList(BaseDataset):
         return result
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ImageList:
-        """Copy the data set, as mmengine does with one inside a config; torch's copy of shared memory is not shared."""
+        """Copy the data set, and share the memory of the copy, which torch does not do by itself."""
         memo[id(self)] = copied = type(self).__new__(type(self))
         copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
         if self._fully_initialized:
@@ -131,7 +131,7 @@ class ImageList(BaseDataset):
         return copied
 
     def reset_unreadable(self) -> None:
-        """Take all images for readable again."""
+        """Forget which images are unreadable."""
         self.unreadable = torch.zeros(len(self), dtype=torch.bool).share_memory_()
 
     def __getitem__(self, idx: int) -> Any:
@@ -143,12 +143,12 @@ class ImageList(BaseDataset):
         raise UserError(f'{self.name}: no readable image found in {self.max_refetch + 1} tries')
 
     def candidates(self, idx: int) -> Iterator[int]:
-        """Yield an index and then those that stand in for it, which depend on nothing else."""
+        """Yield an index and those of its replacements, which depend on the index alone."""
         yield idx
         yield from map(int, np.random.default_rng(idx).integers(len(self), size=(self.max_refetch,)))
 
     def prepare_data(self, idx: int) -> Any:
-        """Return what the pipeline makes of an image; None if it cannot be read or a transform gives None."""
+        """Return the output of the pipeline for an image, or None if it is unreadable or a transform returns None."""
         if self.unreadable[idx]:
             return None
         info = self.get_data_info(idx)
@@ -167,13 +167,13 @@ class ImageList(BaseDataset):
         return data
 
     def check_unreadable(self, detail: str = '') -> None:
-        """Stop if too many images were found to be unreadable.
+        """Raise an error if too many images are unreadable.
 
         Args:
-            detail: Text after the message.
+            detail: Text to add to the message.
 
         Raises:
-            UserError: they are more than ``max_unreadable`` of the list.
+            UserError: their share is above ``max_unreadable``.
         """
         count = self.num_unreadable
         if count > self.max_unreadable * len(self):
@@ -185,29 +185,29 @@ class ImageList(BaseDataset):
 
     @property
     def num_unreadable(self) -> int:
-        """Images that were found to be unreadable up to now, by any worker."""
+        """Number of images that any worker has found unreadable."""
         return int(self.unreadable.sum())
 
     def unreadable_paths(self, limit: int) -> list[str]:
-        """Return the first unreadable images in the order of the list."""
+        """Return the paths of the first unreadable images, in the order of the list."""
         return [self.get_data_info(idx)['img_path'] for idx in self.unreadable.nonzero().flatten()[:limit].tolist()]
 
     @property
     def name(self) -> str:
-        """The list or the folder, for messages."""
+        """The list or the folders, for messages."""
         return str(self.ann_file or ', '.join(os.path.join(self.img_prefix, name) for name in self.folders or ['']))
 
 
-def slice_of(count: int) -> slice:
-    """Return the first images, or where it is negative the last ones, as mmengine's ``indices`` means an int."""
+def _slice_of(count: int) -> slice:
+    """Return the slice that mmengine's ``indices`` means by an int: the first images, or the last if it is negative."""
     return slice(count) if count >= 0 else slice(count, None)
 
 
-def serialize(entries: Iterable[tuple[str, int]]) -> tuple[np.ndarray, np.ndarray]:
-    """Mmengine's form of a data list, as ``BaseDataset`` reads it, without a list of dicts on the way.
+def _serialize(entries: Iterable[tuple[str, int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return a data list as ``BaseDataset`` of mmengine stores it, without building a list of dicts.
 
     Returns:
-        Pickled dicts one after the other, uint8, and where each of them ends ``(N,)`` int64.
+        The concatenated pickled dicts, uint8, and the end of each one ``(N,)``, int64.
     """
     data, ends = bytearray(), array('q')
     for path, label in entries:

@@ -1,4 +1,4 @@
-"""The classification heads of PP-LCNet and of its rival MobileNetV3."""
+"""The classification heads of PP-LCNet and MobileNetV3."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from ..backbones.base import KAIMING_FAN_IN, check_integer
 from ..backbones.layers import Config, ConvNormAct, build_activation
 
 # Source: PaddleClas (docs/specification/pplcnet.md#initialization): Paddle's defaults, normal with fan_in for
-# convolutions and Xavier uniform for the classifier. Not times the 0.8 that Paddle's dropout would need for the same
-# first logits.
-INIT: list[dict[str, Any]] = [*KAIMING_FAN_IN, dict(type='Xavier', layer='Linear', distribution='uniform')]
+# convolutions and Xavier uniform for the classifier. They are not scaled by the 0.8 of Paddle's dropout.
+_INIT: list[dict[str, Any]] = [*KAIMING_FAN_IN, dict(type='Xavier', layer='Linear', distribution='uniform')]
 
 
-def check_probability(name: str, value: float) -> float:
-    """Return a number within ``[0, 1)``, or raise a TypeError or ValueError that names it."""
+def _check_probability(name: str, value: float) -> float:
+    """Return ``value`` as a float; raise a TypeError or ValueError that names it unless it is in ``[0, 1)``."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f'{name} must be a number such as 0.2, got {value!r}')
     if not 0 <= value < 1:
@@ -29,27 +28,27 @@ def check_probability(name: str, value: float) -> float:
 
 @MODELS.register_module()
 class LastConvClsHead(ClsHead):
-    """Global average pooling, a 1x1 convolution without norm and bias, activation, dropout and a linear classifier.
+    """Global average pooling, a 1x1 convolution without norm or bias, activation, dropout and a linear classifier.
 
-    Source: PaddleClas ``pp_lcnet.py``, whose names ``last_conv`` and ``fc`` it keeps. PaddleClas multiplies by
-    ``1 - dropout`` in evaluation where PyTorch divides by it in training; a converted checkpoint has the factor in the
-    classifier's weight.
+    Source: PaddleClas ``pp_lcnet.py``, with its names ``last_conv`` and ``fc``. Dropout of PaddleClas multiplies by
+    ``1 - dropout`` in evaluation, whereas PyTorch divides by it in training; in a converted checkpoint, the weight of
+    the classifier contains the factor.
 
     Args:
         num_classes: Number of classes.
         in_channels: Channels of the backbone's last output.
-        last_conv_channels: Channels of the convolution, not scaled by the width; None leaves it, its activation and
-            the dropout out, as the paper's ablation does.
+        last_conv_channels: Channels of the convolution, the same at every width. None omits the convolution, its
+            activation and the dropout, as in the paper's ablation.
         act_cfg: mm config of the activation.
         dropout: Probability of the dropout.
-        init_cfg: mm config of the initialisation; that of PaddleClas by default.
-        kwargs: ``loss``, ``topk`` and ``cal_acc`` of ``ClsHead``.
+        init_cfg: mm config of the initialization; the default is that of PaddleClas.
+        kwargs: ``loss``, ``topk`` and ``cal_acc``, as for ``ClsHead``.
 
     Shapes:
-        the last of a tuple of ``(N, in_channels, H, W)`` to logits ``(N, num_classes)``.
+        the last one of a tuple of features, ``(N, in_channels, H, W)``, to logits ``(N, num_classes)``.
 
     Raises:
-        TypeError, ValueError: an argument is wrong; the message names it, what it was and what is allowed.
+        TypeError, ValueError: an argument is invalid; the message gives its name, its value and what is allowed.
     """
 
     def __init__(
@@ -59,13 +58,13 @@ class LastConvClsHead(ClsHead):
         last_conv_channels: int | None = 1280,
         act_cfg: Config = dict(type='HSwish'),
         dropout: float = 0.2,
-        init_cfg: Any = INIT,
+        init_cfg: Any = _INIT,
         **kwargs: Any,
     ) -> None:
         super().__init__(init_cfg=init_cfg, **kwargs)
         self.num_classes = check_integer('num_classes', num_classes, 1)
         channels = check_integer('in_channels', in_channels, 1)
-        dropout = check_probability('dropout', dropout)
+        dropout = _check_probability('dropout', dropout)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.last_conv: nn.Module = nn.Identity()
         self.act: nn.Module = nn.Identity()
@@ -84,29 +83,31 @@ class LastConvClsHead(ClsHead):
         return result
 
     def forward(self, feats: tuple[Tensor, ...]) -> Tensor:
-        """Logits ``(N, num_classes)`` of the last feature."""
+        """Compute the logits ``(N, num_classes)`` from the last feature."""
         result: Tensor = self.fc(self.pre_logits(feats))
         return result
 
 
 @MODELS.register_module()
 class MobileNetV3Head(LastConvClsHead):
-    """PP-LCNet's head after a 1x1 convolution with norm and activation at the last resolution.
+    """PP-LCNet's head after a 1x1 convolution with norm and activation.
 
-    Source: PaddleClas ``mobilenet_v3.py`` (``last_second_conv``). This package's MobileNetV3 ends before it.
+    Source: PaddleClas ``mobilenet_v3.py`` (``last_second_conv``). This package's MobileNetV3 ends before that
+    convolution.
 
     Args:
         num_classes: Number of classes.
         in_channels: Channels of the backbone's last output.
-        expanded_channels: Channels of that convolution: 960 (large) or 576 (small) times the width, in multiples of 8.
+        expanded_channels: Channels of that convolution: 960 (large) or 576 (small) times the width, rounded to a
+            multiple of 8.
         norm_cfg: mm config of its norm.
         kwargs: As for :class:`LastConvClsHead`.
 
     Shapes:
-        the last of a tuple of ``(N, in_channels, H, W)`` to logits ``(N, num_classes)``.
+        the last one of a tuple of features, ``(N, in_channels, H, W)``, to logits ``(N, num_classes)``.
 
     Raises:
-        TypeError, ValueError: an argument is wrong; the message names it, what it was and what is allowed.
+        TypeError, ValueError: an argument is invalid; the message gives its name, its value and what is allowed.
     """
 
     def __init__(

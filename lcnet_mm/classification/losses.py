@@ -5,17 +5,17 @@ from __future__ import annotations
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-# PaddleClas adds it to both probabilities before the logarithm.
-EPSILON = 1e-12
+# Added to both probabilities before the logarithm, as in PaddleClas.
+_EPSILON = 1e-12
 
 
 @MODELS.register_module()
 class SymmetricKLLoss(nn.Module):
-    """Half the sum of both Kullback-Leibler divergences between two classifiers' probabilities.
+    """Half the sum of the two Kullback-Leibler divergences between the probabilities of two classifiers.
 
     ``mean over the batch of 1/2 * sum over the classes of (t * ln(t / s) + s * ln(s / t))`` with ``t`` and ``s`` the
-    softmax of the teacher's and the student's logits at temperature 1. PaddleClas's documents call it JS divergence,
-    which it is not. Source: PaddleClas ``ppcls/loss/dmlloss.py``.
+    softmax of the teacher's and the student's logits at temperature 1. PaddleClas's documentation calls it JS
+    divergence, which is a different one. Source: PaddleClas ``ppcls/loss/dmlloss.py``.
 
     Args:
         loss_weight: Factor of the loss.
@@ -29,8 +29,8 @@ class SymmetricKLLoss(nn.Module):
         self.loss_weight = loss_weight
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Compute the loss; gradients reach both sides that have one."""
-        # In float32 also under autocast: half precision has no room for the epsilon.
+        """Compute the loss; the gradient flows to both logits."""
+        # In float32 even under autocast: the epsilon vanishes in half precision.
         s, t = student.float().softmax(1), teacher.float().softmax(1)
-        divergence = (t - s) * ((t + EPSILON).log() - (s + EPSILON).log())
+        divergence = (t - s) * ((t + _EPSILON).log() - (s + _EPSILON).log())
         return self.loss_weight * 0.5 * divergence.sum(1).mean()

@@ -1,4 +1,4 @@
-"""Reading an image through a pipeline's own loading step, whatever goes wrong in it."""
+"""Load an image with the first steps of a pipeline, and report any error of them in one way."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 import cv2
 
-# A step of a pipeline: a dict to a dict, or None where it gives the image up.
+# A step of a pipeline, which returns None to reject an image.
 Transform = Callable[[Any], Any]
 
 
 class UnreadableImage(Exception):
-    """An image that is missing, truncated or no image at all.
+    """The error for a file that is missing, truncated or not an image.
 
     Args:
-        reason: Why, in one line.
-        missing: Whether there is no such file.
+        reason: The reason in one line.
+        missing: Whether the file does not exist.
     """
 
     def __init__(self, reason: str, missing: bool = False) -> None:
@@ -25,21 +25,21 @@ class UnreadableImage(Exception):
 
 
 def load_image(transforms: Sequence[Transform], info: dict[str, Any]) -> tuple[dict[str, Any], Sequence[Transform]]:
-    """Run a pipeline up to the step that gives ``img``.
+    """Run a pipeline up to the step that adds ``img``.
 
-    What a loader raises depends on the file, its format and the decoder (OSError, AssertionError, ValueError,
-    ``cv2.error``, struct.error, …), so everything that it raises means that the image cannot be read. The OpenCV of
-    the tested set refuses truncated files; OpenCV 4 decodes a truncated JPEG and leaves the rest of it grey.
+    The kind of error depends on the file, its format and the decoder (OSError, AssertionError, ValueError,
+    ``cv2.error``, struct.error, …), so any of them means that the image cannot be read. The tested version of OpenCV
+    rejects truncated files; OpenCV 4 decodes a truncated JPEG and fills the rest with gray.
 
     Args:
         transforms: The steps of the pipeline.
-        info: What they begin with, ``img_path`` and others.
+        info: Input of the first step, ``img_path`` and others.
 
     Returns:
-        What the loading gave, and the steps that remain.
+        The output of the last step that was run, and the remaining steps.
 
     Raises:
-        UnreadableImage: a step up to the one that gives ``img`` fails or gives None.
+        UnreadableImage: a step up to the one that adds ``img`` fails or returns None.
     """
     for position, transform in enumerate(transforms, 1):
         try:
@@ -48,16 +48,16 @@ def load_image(transforms: Sequence[Transform], info: dict[str, Any]) -> tuple[d
             raise
         except Exception as error:
             missing = isinstance(error, FileNotFoundError | NotADirectoryError)
-            raise UnreadableImage('missing' if missing else describe(error), missing) from error
+            raise UnreadableImage('missing' if missing else _describe(error), missing) from error
         if info is None:
-            raise UnreadableImage('no image, or truncated')
+            raise UnreadableImage('not an image, or truncated')
         if 'img' in info:
             return info, transforms[position:]
     return info, ()
 
 
-def describe(error: Exception) -> str:
-    """Return the reason in one line; what mmcv and OpenCV say when nothing was decoded is made plain."""
+def _describe(error: Exception) -> str:
+    """Return the reason in one line, in plain words for the errors of mmcv and OpenCV about an undecodable file."""
     if isinstance(error, AssertionError | cv2.error):
-        return 'no image, or truncated'
+        return 'not an image, or truncated'
     return ' '.join(f'{type(error).__name__}: {error}'.split())

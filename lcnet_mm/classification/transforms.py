@@ -1,4 +1,4 @@
-"""The data augmentation of PaddleClas where mmpretrain's differs from it."""
+"""Data augmentation of PaddleClas where that of mmpretrain differs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from mmpretrain.registry import TRANSFORMS
 from ..backbones.base import check_integer, check_positive
 
 
-def check_range(name: str, value: Sequence[float]) -> tuple[float, float]:
-    """Return two numbers above 0 in order, or raise a TypeError or ValueError that names them."""
+def _check_range(name: str, value: Sequence[float]) -> tuple[float, float]:
+    """Return two ordered numbers above 0, or raise a TypeError or ValueError that names the argument."""
     if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 2:
         raise TypeError(f'{name} must be two numbers (low, high), got {value!r}')
     low, high = (check_positive(name, number) for number in value)
@@ -30,23 +30,22 @@ def check_range(name: str, value: Sequence[float]) -> tuple[float, float]:
 
 @TRANSFORMS.register_module()
 class UniformAspectRandomResizedCrop(BaseTransform):
-    """Crop a random rectangle and resize it, as PaddleClas' ``RandCropImage`` does.
+    """Crop a random rectangle and resize it, like ``RandCropImage`` of PaddleClas.
 
-    mmpretrain's ``RandomResizedCrop`` draws the logarithm of the aspect ratio, tries ten rectangles and falls back to
-    the centre. Here the ratio itself is uniform, and the range of the area is capped at the largest rectangle of that
-    ratio inside the image, so that the first one always fits
-    (docs/specification/pplcnet.md#random-crop).
+    ``RandomResizedCrop`` of mmpretrain draws the logarithm of the aspect ratio, tries ten rectangles and falls back to
+    a center crop. Here the ratio itself is uniform, and the area is limited to that of the largest rectangle of this
+    ratio inside the image, so that the first rectangle always fits (docs/specification/pplcnet.md#random-crop).
 
     Required keys: ``img``. Modified keys: ``img``, ``img_shape``.
 
     Args:
-        scale: Height and width of the result, or its side.
-        crop_ratio_range: Range of the rectangle's share of the image, within (0, 1].
-        aspect_ratio_range: Range of its width divided by its height.
-        interpolation: OpenCV's kernel, by mmcv's name.
+        scale: Height and width of the output, or the side of a square.
+        crop_ratio_range: Range of the share of the image's area, within (0, 1].
+        aspect_ratio_range: Range of the width divided by the height.
+        interpolation: Interpolation of OpenCV, under its name in mmcv.
 
     Raises:
-        TypeError, ValueError: an argument is wrong; the message names it, what it was and what is allowed.
+        TypeError, ValueError: an argument is invalid; the message gives its name, its value and what is allowed.
     """
 
     def __init__(
@@ -58,13 +57,13 @@ class UniformAspectRandomResizedCrop(BaseTransform):
     ) -> None:
         sides = tuple(scale) if isinstance(scale, Sequence) else (scale, scale)
         if len(sides) != 2:
-            raise ValueError(f'scale must be a side or (height, width), got {scale!r}')
+            raise ValueError(f'scale must be an int or (height, width), got {scale!r}')
         height, width = (check_integer('scale', side, 1) for side in sides)
         self.scale = height, width
-        self.crop_ratio_range = check_range('crop_ratio_range', crop_ratio_range)
+        self.crop_ratio_range = _check_range('crop_ratio_range', crop_ratio_range)
         if self.crop_ratio_range[1] > 1:
             raise ValueError(f'crop_ratio_range must be within 0 and 1, got {crop_ratio_range!r}')
-        self.aspect_ratio_range = check_range('aspect_ratio_range', aspect_ratio_range)
+        self.aspect_ratio_range = _check_range('aspect_ratio_range', aspect_ratio_range)
         self.interpolation = interpolation
 
     @cache_randomness
@@ -74,7 +73,7 @@ class UniformAspectRandomResizedCrop(BaseTransform):
         bound = min(width / height / aspect, height / width * aspect)
         low, high = (min(share, bound) for share in self.crop_ratio_range)
         area = width * height * np.random.uniform(low, high)
-        # An image of one pixel's height would round to nothing.
+        # At least one pixel, for images of very small height or width.
         crop_width = min(width, max(1, int(math.sqrt(area * aspect))))
         crop_height = min(height, max(1, int(math.sqrt(area / aspect))))
         left = np.random.randint(0, width - crop_width + 1)
@@ -82,7 +81,7 @@ class UniformAspectRandomResizedCrop(BaseTransform):
         return int(left), int(top), crop_width, crop_height
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Transform the results of the steps before."""
+        """Crop and resize the image."""
         left, top, width, height = self.draw_crop(*results['img'].shape[:2])
         crop = results['img'][top : top + height, left : left + width]
         results['img'] = mmcv.imresize(crop, self.scale[::-1], interpolation=self.interpolation, backend='cv2')
@@ -98,15 +97,15 @@ class UniformAspectRandomResizedCrop(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PaddleAutoAugment(AutoAugment):
-    """AutoAugment's 25 sub-policies for ImageNet, with the rotations of PaddleClas.
+    """AutoAugment for ImageNet with the rotations of PaddleClas.
 
-    mmpretrain rotates either way, PaddleClas' ``ImageNetPolicy`` always against the clock. mmpretrain 1.2 also
-    ignores its ``hparams``, so the fill colour is put into the policies here.
+    mmpretrain rotates in both directions, ``ImageNetPolicy`` of PaddleClas only counterclockwise. mmpretrain 1.2 also
+    ignores its ``hparams``, so the fill value is set in the policies here.
 
     Required keys: ``img``. Modified keys: ``img``.
 
     Args:
-        pad_val: Grey level of what a rotation or a shear uncovers.
+        pad_val: Gray level of the pixels that a rotation or shear uncovers.
     """
 
     def __init__(self, pad_val: int = 128) -> None:
@@ -117,6 +116,6 @@ class PaddleAutoAugment(AutoAugment):
                 # A positive angle is clockwise in mmcv; this makes all of them negative.
                 step.update(random_negative_prob=1.0)
             if step['type'] in ('Rotate', 'Shear'):
-                # A single number would fill the first channel only.
+                # A single number would fill only the first channel.
                 step.update(pad_val=[level] * 3)
         super().__init__(policies)

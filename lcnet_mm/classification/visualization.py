@@ -1,4 +1,4 @@
-"""Drawing the predictions of a test run."""
+"""Drawing of the predictions of a test."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from mmpretrain.registry import HOOKS
 
 @HOOKS.register_module()
 class ClsVisualizationHook(VisualizationHook):
-    """mmpretrain's ``VisualizationHook`` with the arguments of mmdet's and mmseg's, for ``tools/test.py --show-dir``.
+    """``VisualizationHook`` of mmpretrain with the arguments of the hooks of mmdet and mmseg.
 
-    mmpretrain's own writes beside the run's folder and takes the network's BGR input for RGB.
+    The parent class writes outside the folder of the run, and draws the BGR input of the network as RGB.
 
     Args:
-        draw: Whether to draw anything.
-        interval: One image of so many is drawn.
-        test_out_dir: Folder inside the run's own for the drawings of a test; None leaves them to the visualizer.
-        kwargs: Of ``VisualizationHook``.
+        draw: Whether to draw predictions.
+        interval: Number of images of which one is drawn.
+        test_out_dir: Folder for the drawings of a test, inside the folder of the run; None leaves it to the visualizer.
+        kwargs: As for ``VisualizationHook``.
     """
 
     def __init__(self, draw: bool = False, interval: int = 1, test_out_dir: str | None = None, **kwargs: Any) -> None:

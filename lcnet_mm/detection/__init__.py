@@ -1,4 +1,7 @@
-"""What mmdet lacks for the PicoDet family. Importing it registers necks, heads, assigners and transforms in mmdet."""
+"""Parts of PicoDet that mmdet lacks, registered on import.
+
+Configs list ``lcnet_mm.detection`` in ``custom_imports``.
+"""
 
 from ..utils.optional import require
 
@@ -9,6 +12,7 @@ from .detectors import PicoDet  # noqa: E402
 from .heads import PicoDetAlignedHead, PicoDetGFLHead, PicoDetSimOTAHead  # noqa: E402
 from .losses import ProbabilityVarifocalLoss  # noqa: E402
 from .necks import CSPPAN, LCPAN, PAN  # noqa: E402
+from .sizes import set_input_size  # noqa: E402
 from .transforms import PaddleDistort, PaddleRandomCrop, resize_collate  # noqa: E402
 
 __all__ = [
@@ -26,4 +30,5 @@ __all__ = [
     'PicoDetSimOTAHead',
     'ProbabilityVarifocalLoss',
     'resize_collate',
+    'set_input_size',
 ]

@@ -1,4 +1,4 @@
-"""The detector class of all PicoDet generations."""
+"""The detector of all PicoDet generations."""
 
 from __future__ import annotations
 
@@ -11,27 +11,26 @@ from mmengine.config import ConfigDict
 
 @MODELS.register_module()
 class PicoDet(SingleStageDetector):
-    """A single-stage detector whose neck and head follow the width of its backbone.
+    """Single-stage detector whose neck takes its input channels from the backbone, and its head from the neck.
 
-    A neck without ``in_channels`` gets those of the backbone's features, a head without ``in_channels`` the neck's
-    ``out_channels``. So ``widen_factor`` alone changes the width of a config, also from the command line. The detector
-    also tells its head the epoch, for mmdet's ``SetEpochInfoHook``.
+    So ``widen_factor`` alone changes the width of a config, also from the command line. Explicit ``in_channels`` must
+    agree. The detector also passes the epoch from mmdet's ``SetEpochInfoHook`` to its head.
 
     Args:
-        backbone: mm config of the backbone. If it has ``feature_info``, as :class:`~lcnet_mm.PPLCNet`, the neck needs
-            no ``in_channels``.
-        neck: mm config of the neck. If it has ``out_channels``, the head needs no ``in_channels``.
+        backbone: mm config of the backbone. With ``feature_info``, as in :class:`~lcnet_mm.PPLCNet`, the neck needs no
+            ``in_channels``.
+        neck: mm config of the neck. With ``out_channels``, the head needs no ``in_channels``.
         bbox_head: mm config of the head.
-        train_cfg: What the head trains with, see :class:`~lcnet_mm.detection.heads.PicoDetBaseHead`.
-        test_cfg: What the head predicts with, likewise.
+        train_cfg: Training config of the head, see :class:`~lcnet_mm.detection.heads.PicoDetBaseHead`.
+        test_cfg: Test config of the head, see there.
         data_preprocessor: mm config of the data preprocessor.
         init_cfg: mm config of the initialization.
 
     Shapes:
-        As mmdet's ``SingleStageDetector``.
+        As for ``SingleStageDetector`` of mmdet.
 
     Raises:
-        ValueError: ``in_channels`` are given and disagree with the part before, or they are neither given nor known.
+        ValueError: ``in_channels`` disagree with the channels of the input, or neither are known.
     """
 
     def __init__(
@@ -44,7 +43,7 @@ class PicoDet(SingleStageDetector):
         data_preprocessor: Any = None,
         init_cfg: Any = None,
     ) -> None:
-        # As SingleStageDetector, which builds the neck before anybody could ask the backbone for its channels.
+        # Not the parent's constructor, which builds the neck before the channels of the backbone are known.
         super(SingleStageDetector, self).__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.backbone = MODELS.build(backbone)
         features = getattr(self.backbone, 'feature_info', None)
@@ -59,23 +58,23 @@ class PicoDet(SingleStageDetector):
         self.test_cfg = test_cfg
 
     def set_epoch(self, epoch: int) -> None:
-        """Set the epoch in training, counted from 0."""
+        """Set the training epoch, counted from 0."""
         self.bbox_head.epoch = epoch
 
 
 def _with_channels(name: str, part: Any, channels: list[int] | int | None, source: str) -> ConfigDict:
-    """Return the config of a part of the detector with ``in_channels``.
+    """Return the config of a neck or head with ``in_channels``.
 
     Args:
-        name: Where the part stands in the config of the model.
-        part: Its config.
-        channels: The channels of what it gets, None if they are not known.
-        source: What it gets, in words.
+        name: Key of the part in the config of the model.
+        part: Config of the part.
+        channels: Channels of the input, None if they are not known.
+        source: Name of the input, for messages.
     """
     config = ConfigDict(part)
     given = config.setdefault('in_channels', channels)
     if given is None:
-        raise ValueError(f'{name}.in_channels must be given: {source} do not tell their channels')
+        raise ValueError(f'{name}.in_channels must be given: the channels of {source} are not known')
     if isinstance(channels, list):
         given = list(given) if isinstance(given, list | tuple) else [given]
     if channels is not None and given != channels:

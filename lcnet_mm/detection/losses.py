@@ -19,7 +19,7 @@ class ProbabilityVarifocalLoss(nn.Module):
     Args:
         alpha: Weight of the negatives.
         gamma: Exponent of their probability.
-        loss_weight: Factor.
+        loss_weight: Factor of the loss.
     """
 
     def __init__(self, alpha: float = 0.75, gamma: float = 2.0, loss_weight: float = 1.0) -> None:
@@ -34,9 +34,10 @@ class ProbabilityVarifocalLoss(nn.Module):
         Args:
             scores: Probabilities, any shape.
             targets: Within 0 and 1, of the same shape.
-            avg_factor: The normalizer.
+            avg_factor: Divisor of the sum.
         """
-        # PyTorch refuses the cross-entropy of probabilities under autocast, and in half precision it would be wrong.
+        # PyTorch does not compute the cross-entropy of probabilities under autocast, because half precision is too
+        # coarse.
         with torch.autocast(scores.device.type, enabled=False):
             scores, targets = to_full_precision(scores), to_full_precision(targets)
             weights = torch.where(targets > 0, targets, self.alpha * scores.pow(self.gamma))
@@ -45,5 +46,5 @@ class ProbabilityVarifocalLoss(nn.Module):
 
 
 def to_full_precision(tensor: Tensor) -> Tensor:
-    """Return half precision as float32, and the rest as it is: losses and scores subtract nearly equal numbers."""
+    """Convert half precision to float32, for losses and scores that subtract nearly equal numbers."""
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor

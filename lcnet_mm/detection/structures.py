@@ -1,4 +1,4 @@
-"""The data that heads and assigners exchange, and the protocol of assigners."""
+"""Data passed between heads and assigners, and the protocol of assigners."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data augmentation of PaddleDetection's PicoDet readers, as it was when the published models were trained."""
+"""Data augmentation of PaddleDetection's PicoDet readers, at the time when the published models were trained."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from mmdet.structures.bbox import HorizontalBoxes, autocast_box_type
 from mmengine.registry import FUNCTIONS
 
 _LUMA = np.array([0.299, 0.587, 0.114])
-# PaddleDetection's own RGB to YIQ and back; the two are not exactly inverse, which is part of the recipe.
+# PaddleDetection's conversion from RGB to YIQ and back; the two are not exactly inverse, and that is part of the
+# recipe.
 _RGB_TO_YIQ = np.array([_LUMA, [0.596, -0.274, -0.321], [0.211, -0.523, 0.311]])
 _YIQ_TO_RGB = np.array([[1.0, 0.956, 0.621], [1.0, -0.272, -0.647], [1.0, -1.107, 1.705]])
 
@@ -26,16 +27,16 @@ _INTERPOLATIONS = (cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_AREA, cv2.INTE
 class PaddleDistort(BaseTransform):
     """Color distortion in random order: brightness, contrast, saturation and hue, each with probability ``prob``.
 
-    The operations are those of the original, which their names describe badly
+    The operations are those of the original, which do not quite do what their names say
     (docs/specification/picodet.md#distortion): brightness adds U(0.5, 1.5) gray levels, contrast multiplies all
     channels by U(0.5, 1.5), saturation blends with the luma by U(0.5, 1.5), and hue rotates by U(-18, 18) times pi,
-    which is any hue. Nothing is clipped. All four are affine maps of a pixel's color, so they are multiplied into one
-    matrix that is applied once.
+    that is, by any angle. Nothing is clipped. All four are affine maps of a pixel's color, so they are multiplied into
+    one matrix that is applied once.
 
     Required keys: ``img`` (BGR, as mmcv loads it). Modified keys: ``img`` (float32).
 
     Args:
-        prob: Probability of each of the four.
+        prob: Probability of each operation.
     """
 
     def __init__(self, prob: float = 0.5) -> None:
@@ -67,7 +68,7 @@ class PaddleDistort(BaseTransform):
         return matrix[:3]
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Transform the results of the steps before."""
+        """Distort the colors of the image."""
         matrix = self.draw_matrix()
         # The matrix is for RGB, the image is BGR: both its rows and its color columns are reversed.
         bgr_matrix = matrix[::-1][:, [2, 1, 0, 3]]
@@ -82,20 +83,20 @@ class PaddleDistort(BaseTransform):
 class PaddleRandomCrop(BaseTransform):
     """Random crop that keeps at least one box center and overlaps enough with at least one box.
 
-    The thresholds, and not cropping at all, are tried in random order; the first that finds a crop within
-    ``max_tries`` wins. mmdet's ``MinIoURandomCrop`` wants *every* box over the threshold and draws both sides on their
-    own; here one box is enough, and the sides come from a scale and an aspect ratio. Boxes whose center lies outside
-    are dropped, the others clipped. Source: ``RandomCrop`` of PaddleDetection
+    The thresholds, and not cropping at all, are tried in random order, until one gives a crop within ``max_tries``.
+    ``MinIoURandomCrop`` of mmdet requires the threshold of *every* box and draws the two sides independently; here one
+    box is enough, and the sides result from a scale and an aspect ratio. Boxes with a center outside the crop are
+    dropped, the others are clipped. Source: ``RandomCrop`` of PaddleDetection
     (docs/specification/picodet.md#data-pipeline).
 
     Required keys: ``img``, ``gt_bboxes``, ``gt_bboxes_labels``, optionally ``gt_ignore_flags``. Modified keys: these
     and ``img_shape``.
 
     Args:
-        thresholds: Least IoU of the crop with its best box.
-        scale_range: Range of the crop's scale (square root of its share of the image).
-        aspect_range: Range of the factor between its relative width and height.
-        max_tries: Tries per threshold.
+        thresholds: Smallest IoU of the crop with its best box.
+        scale_range: Range of the scale, the square root of the crop's share of the image.
+        aspect_range: Range of the ratio of the relative width and height.
+        max_tries: Number of tries per threshold.
     """
 
     def __init__(
@@ -112,7 +113,7 @@ class PaddleRandomCrop(BaseTransform):
 
     @cache_randomness
     def draw_crop(self, height: int, width: int, boxes: np.ndarray) -> tuple[int, int, int, int] | None:
-        """Draw a crop ``(left, top, right, bottom)`` in pixels for boxes ``(n, 4)`` xyxy; None leaves the image."""
+        """Draw a crop ``(left, top, right, bottom)`` in pixels for boxes ``(n, 4)`` xyxy; None for no crop."""
         options: list[float | None] = [*self.thresholds, None]
         for choice in np.random.permutation(len(options)):
             threshold = options[choice]
@@ -145,10 +146,10 @@ class PaddleRandomCrop(BaseTransform):
 
     @autocast_box_type()
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Transform the results of the steps before."""
+        """Crop the image and its boxes."""
         boxes: HorizontalBoxes = results['gt_bboxes']
         height, width = results['img'].shape[:2]
-        # The original drops crowd boxes before this step, so they must not influence the crop.
+        # The original drops crowd boxes before this step, so the crop must not depend on them.
         crowd = np.asarray(results.get('gt_ignore_flags', np.zeros(len(boxes))), dtype=bool)
         judged = boxes.numpy()[~crowd]
         crop = self.draw_crop(height, width, judged) if len(judged) else None
@@ -183,7 +184,7 @@ def _centers_inside(boxes: np.ndarray, crops: np.ndarray) -> np.ndarray:
 
 @FUNCTIONS.register_module()
 def resize_collate(batch: Sequence[dict[str, Any]], sizes: Sequence[int]) -> dict[str, Any]:
-    """Collate detection samples, squashed to one random square size by one random kernel for the whole batch.
+    """Collate detection samples, resized to one random square size by one random kernel for the whole batch.
 
     mmdet's ``BatchSyncRandomResize`` draws one size for all ranks every ten iterations and resizes bilinearly on the
     training device; the original draws a size and one of five OpenCV kernels for every batch of every rank, in the

@@ -1,4 +1,4 @@
-"""Mining unlabelled images for SSLD: those that a teacher is surest of, without copies of the validation set."""
+"""Mining of unlabeled images for SSLD: those a teacher is most certain of, without copies of validation images."""
 
 from ..utils.optional import require
 

@@ -1,4 +1,4 @@
-"""Paths and results of a pool of any size: on disk, never all of them in memory."""
+"""Paths and scores of a pool of any size, on disk and never all in memory."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from ..classification.lists import read_list, walk_folder
 from ..utils.errors import UserError
 from ..utils.images import IMAGE_SUFFIXES
 
-# What is known of an image, 16 bytes: the score of its best class, that class, and the bits of its hash.
+# The record of an image, 16 bytes: the score of its best class, that class, and its hash.
 RECORD = np.dtype([('score', '<f4'), ('label', '<i4'), ('hash', '<u8')])
-# Labels of images without one, and what is said of them.
+# Labels of images without a class, and the reasons in messages.
 MISSING, UNDECODABLE, UNUSABLE = -1, -2, -3
-REASONS = {
+_REASONS = {
     MISSING: 'missing',
-    UNDECODABLE: 'no image, or truncated',
+    UNDECODABLE: 'not an image, or truncated',
     UNUSABLE: "the teacher's pipeline fails on it",
 }
-# Records that are read at a time, 1 MiB.
-BLOCK = 65_536
+# Number of records that are read at a time, 1 MiB.
+_BLOCK = 65_536
 
 
 @dataclass
@@ -34,8 +34,8 @@ class Source:
     """Folders and lists of images.
 
     Attributes:
-        inputs: Folders, taken with all below them, and text lists.
-        root: Folder that the paths of the lists are relative to; by default that of each list.
+        inputs: Folders, with their subfolders, and text lists.
+        root: Folder that the paths in the lists are relative to; by default the folder of each list.
         with_label: Whether a class index follows each path of the lists.
     """
 
@@ -47,12 +47,12 @@ class Source:
         """Yield the absolute paths, one at a time.
 
         Args:
-            num_classes: Classes of the teacher, if labels are to be held against them.
+            num_classes: Number of classes of the teacher, to check the labels.
 
         Raises:
-            UserError: an input is missing, empty or faulty, two folders overlap, or a label is no class.
+            UserError: an input is missing, empty or invalid, two folders overlap, or a label is not a class.
         """
-        check_overlap([Path(path) for path in self.inputs])
+        _check_overlap([Path(path) for path in self.inputs])
         for path in map(Path, self.inputs):
             if path.is_dir():
                 yield from walk_folder(path.absolute())
@@ -66,8 +66,8 @@ class Source:
                     yield os.path.join(root, line)
 
 
-def check_overlap(inputs: Sequence[Path]) -> None:
-    """Refuse folders that are the same or lie in each other, whose images would count twice."""
+def _check_overlap(inputs: Sequence[Path]) -> None:
+    """Raise a UserError for folders that are the same or inside each other: their images would count twice."""
     folders = sorted(path.resolve() for path in inputs if path.is_dir())
     for upper, lower in pairwise(folders):
         if lower.is_relative_to(upper):
@@ -75,13 +75,13 @@ def check_overlap(inputs: Sequence[Path]) -> None:
 
 
 class PathFile:
-    """Paths in a file that are read one at a time, so that their number costs no memory.
+    """Paths in a file that are read one at a time, so that the memory does not depend on their number.
 
-    Beside ``NAME.paths`` with a path per line stands ``NAME.ends`` with the end of each line, int64. Forked workers
-    share the open files.
+    ``NAME.paths`` has a path per line, and ``NAME.ends`` the end of each line as int64. Forked workers share the open
+    files.
 
     Args:
-        stem: ``FOLDER/NAME``.
+        stem: ``FOLDER/NAME``, without a suffix.
     """
 
     def __init__(self, stem: Path) -> None:
@@ -102,20 +102,20 @@ class PathFile:
 
 
 def write_paths(stem: Path, paths: Iterable[bytes]) -> str:
-    """Write the files of a :class:`PathFile` under temporary names; :func:`keep_paths` gives them their own.
+    """Write the files of a :class:`PathFile` under temporary names, for :func:`keep_paths` to rename.
 
     Returns:
         SHA-256 of the paths.
     """
     digest, end, ends = hashlib.sha256(), 0, array('q')
-    with partial(stem, '.paths').open('wb') as path_file, partial(stem, '.ends').open('wb') as end_file:
+    with _partial(stem, '.paths').open('wb') as path_file, _partial(stem, '.ends').open('wb') as end_file:
         for path in paths:
             line = path + b'\n'
             path_file.write(line)
             digest.update(line)
             end += len(line)
             ends.append(end)
-            if len(ends) == BLOCK:
+            if len(ends) == _BLOCK:
                 ends.tofile(end_file)
                 del ends[:]
         ends.tofile(end_file)
@@ -123,30 +123,30 @@ def write_paths(stem: Path, paths: Iterable[bytes]) -> str:
 
 
 def keep_paths(stem: Path) -> PathFile:
-    """Put what :func:`write_paths` wrote in the place of the older files, and open it."""
+    """Rename the files of :func:`write_paths`, replacing older ones, and open them."""
     for suffix in ('.paths', '.ends'):
-        os.replace(partial(stem, suffix), stem.with_suffix(suffix))
+        os.replace(_partial(stem, suffix), stem.with_suffix(suffix))
     return PathFile(stem)
 
 
-def partial(stem: Path, suffix: str) -> Path:
-    """Return the name of a file that is not complete yet."""
+def _partial(stem: Path, suffix: str) -> Path:
+    """Return the temporary name of a file that is not complete."""
     return stem.with_name(f'.{stem.name}{suffix}.partial')
 
 
 def read_records(file: Path) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the number of the first record of each block, and the block, ``(up to BLOCK,)`` of :data:`RECORD`."""
-    for first in range(0, count_records(file), BLOCK):
-        yield first, np.fromfile(file, RECORD, BLOCK, offset=first * RECORD.itemsize)
+    """Yield the index of the first record of each block, and the block ``(N,)`` of :data:`RECORD`."""
+    for first in range(0, count_records(file), _BLOCK):
+        yield first, np.fromfile(file, RECORD, _BLOCK, offset=first * RECORD.itemsize)
 
 
 def count_records(file: Path) -> int:
-    """Whole records in a file; 0 if there is none."""
+    """Return the number of complete records in a file, 0 if it does not exist."""
     return file.stat().st_size // RECORD.itemsize if file.is_file() else 0
 
 
 def find_unreadable(file: Path) -> Iterator[tuple[int, str]]:
-    """Yield the number of each image that could not be read or scored, and why."""
+    """Yield the index of each image that could not be read or scored, and the reason."""
     for first, block in read_records(file):
         for idx in np.flatnonzero(block['label'] < 0).tolist():
-            yield first + idx, REASONS[int(block['label'][idx])]
+            yield first + idx, _REASONS[int(block['label'][idx])]

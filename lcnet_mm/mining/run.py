@@ -1,4 +1,4 @@
-"""Mining a pool of images for distillation, from the paths to the list and the report."""
+"""Mine a pool of images for distillation."""
 
 from __future__ import annotations
 
@@ -25,22 +25,23 @@ from .teacher import Teacher
 
 @dataclass
 class MiningReport:
-    """What :func:`mine_images` did.
+    """The result of :func:`mine_images`.
 
     Attributes:
-        out: The list.
-        kept: Images in it.
-        pool: ``size``, ``resumed`` (images that an earlier run had scored), ``unreadable``, and the first of those
-            as ``unreadable_files`` with ``file`` and ``reason``.
-        val: The same of the validation set.
-        duplicates: ``count``, ``max_distance`` in bits, and the first as ``files`` with ``file``, ``val`` and
-            ``distance``.
-        top_k: Images per class that were asked for.
-        classes: Of each class ``index``, ``name``, ``candidates``, ``kept`` and ``threshold``, the lowest score that
+        out: Path of the list.
+        kept: Number of images in the list.
+        pool: ``size``, ``resumed`` (images that an earlier run had scored), ``unreadable``, and the first unreadable
+            images as ``unreadable_files`` with ``file`` and ``reason``.
+        val: The same for the validation set.
+        duplicates: ``count``, ``max_distance`` in bits, and the first duplicates as ``files`` with ``file``, ``val``
+            and ``distance``.
+        top_k: Requested number of images per class.
+        classes: For each class, ``index``, ``name``, ``candidates``, ``kept`` and ``threshold``, the lowest score that
             was kept.
-        seconds: Of this run: ``val`` and ``pool`` for reading, hashing and scoring, ``selection``, and ``total``.
-        peak_memory_mb: Resident memory at the peak in MiB: of the ``main`` process, and of the largest ``worker``, of
-            which most is shared with it.
+        seconds: Time of this run for ``val`` and ``pool`` (reading, hashing and scoring), for the ``selection``, and in
+            ``total``.
+        peak_memory_mb: Peak resident memory in MiB of the ``main`` process and of the largest ``worker``, which shares
+            most of it with the main process.
     """
 
     out: str
@@ -92,46 +93,46 @@ def mine_images(
     workers: int | None = None,
     progress: bool = True,
 ) -> MiningReport:
-    """List the images of a pool that a teacher is surest of, without near-duplicates of the validation set.
+    """List the images of a pool that a teacher is most certain of, without near-duplicates of validation images.
 
-    Stage 1 of SSLD (https://arxiv.org/abs/2103.05959) mines ImageNet-22k so; near-duplicates are found by the 64 bits
-    of ImageHash's pHash instead of SIFT matches. An image is listed for its best class only.
+    Stage 1 of SSLD (https://arxiv.org/abs/2103.05959) mines ImageNet-22k in this way, but finds near-duplicates by SIFT
+    matches instead of the 64 bits of ImageHash's pHash. An image is listed only for its best class.
 
-    Paths, scores and hashes are kept in ``work_dir``, so that an interrupted run goes on where it was and gives the
-    same list, and another ``top_k``, ``with_label`` or ``max_distance`` needs no new scores. The memory does not grow
-    with the pool: paths are read one by one from disk, records in blocks; it holds some batches, ``classes * top_k``
-    candidates of 16 bytes and the hashes of the validation set. While a folder is listed its own names are in memory.
+    Paths, scores and hashes are kept in ``work_dir``: an interrupted run can be continued, with the same list as its
+    result, and another ``top_k``, ``with_label`` or ``max_distance`` needs no new scores. The memory does not grow with
+    the pool, because paths and records are read from disk in blocks; it contains some batches, ``classes * top_k``
+    candidates of 16 bytes each and the hashes of the validation set, and while a folder is read, the names in it.
 
     Args:
-        pool: Folders and lists.
-        val: Images that nothing listed may resemble; labels are held against the teacher's classes.
-        teacher: What scores the pool.
-        out: Text list of absolute paths, ordered by class and from the best, for ``ImageList``.
+        pool: Folders and lists of the images to choose from.
+        val: Validation images, whose near-duplicates are left out; their labels must be classes of the teacher.
+        teacher: The classifier that scores the pool.
+        out: Text list to write, for ``ImageList``: absolute paths, ordered by class and score.
         work_dir: Folder of the intermediate results.
         top_k: Images per class.
-        with_label: Whether the class follows each path.
-        num_classes: Classes that the teacher must have.
-        max_distance: Bits of 64 in which a near-duplicate may differ.
-        max_unreadable: Share of the pool, and of the validation set, that may be unreadable.
-        batch_size: Images at a time.
-        workers: Processes that decode; all cores by default, 0 for none.
-        progress: Shows progress bars.
+        with_label: Whether the class index follows each path.
+        num_classes: Number of classes that the teacher must have.
+        max_distance: Largest number of differing bits, of 64, between near-duplicates.
+        max_unreadable: Largest share of unreadable images, in the pool and in the validation set.
+        batch_size: Number of images per batch.
+        workers: Number of processes that decode images; by default the number of cores, 0 for none.
+        progress: Whether to show progress bars.
 
     Raises:
-        UserError: an argument or an input is wrong, the teacher has other classes, too many images are unreadable,
-            nothing is left, or ``work_dir`` is in use or belongs to other inputs.
+        UserError: an argument or an input is invalid, the teacher has another number of classes, too many images are
+            unreadable, no image is left, or ``work_dir`` is in use or belongs to other inputs.
     """
     started = time.perf_counter()
-    check_arguments(top_k, max_distance, max_unreadable, batch_size, workers)
+    _check_arguments(top_k, max_distance, max_unreadable, batch_size, workers)
     if num_classes is not None and num_classes != teacher.num_classes:
         raise UserError(f'the teacher has {teacher.num_classes} classes, expected {num_classes}')
     out, work_dir = Path(out), Path(work_dir)
     if out.is_dir():
-        raise UserError(f'the list {out} cannot be written: it is a folder')
+        raise UserError(f'the list {out} cannot be written, because it is a folder')
     out.parent.mkdir(parents=True, exist_ok=True)
     seconds, done = {}, {}
-    with locked(work_dir):
-        files = open_work_dir(work_dir, pool, val, teacher)
+    with _locked(work_dir):
+        files = _open_work_dir(work_dir, pool, val, teacher)
         for name, paths in files.items():
             since = time.perf_counter()
             done[name] = scan(
@@ -152,21 +153,21 @@ def mine_images(
         )
         if not len(selection.kept):
             raise UserError(
-                f'nothing is left of the pool: of {len(files["pool"])} images {selection.num_duplicates} are '
-                f'near-duplicates of validation images, the others unreadable'
+                f'no image of the pool is left: of {len(files["pool"])} images, {selection.num_duplicates} are '
+                f'near-duplicates of validation images, and the others are unreadable'
             )
-        write_selection(out, files['pool'], selection, with_label)
+        _write_selection(out, files['pool'], selection, with_label)
         seconds['selection'] = time.perf_counter() - since
         seconds['total'] = time.perf_counter() - started
-        described = {name: describe_images(work_dir, name, paths, done[name]) for name, paths in files.items()}
+        described = {name: _describe_images(work_dir, name, paths, done[name]) for name, paths in files.items()}
         return MiningReport(
             str(out),
             len(selection.kept),
             described['pool'],
             described['val'],
-            describe_duplicates(selection, files, max_distance),
+            _describe_duplicates(selection, files, max_distance),
             top_k,
-            describe_classes(selection, teacher),
+            _describe_classes(selection, teacher),
             {name: round(value, 2) for name, value in seconds.items()},
             dict(
                 main=round(resident('VmHWM') / 2**20, 1),
@@ -175,8 +176,10 @@ def mine_images(
         )
 
 
-def check_arguments(top_k: int, max_distance: int, max_unreadable: float, batch_size: int, workers: int | None) -> None:
-    """Raise a UserError that names the first argument that is out of its range."""
+def _check_arguments(
+    top_k: int, max_distance: int, max_unreadable: float, batch_size: int, workers: int | None
+) -> None:
+    """Raise a UserError that names the first argument out of range."""
     for name, value, low, high in (
         ('top_k', top_k, 1, None),
         ('max_distance', max_distance, 0, HASH_BITS // 2),
@@ -190,19 +193,19 @@ def check_arguments(top_k: int, max_distance: int, max_unreadable: float, batch_
 
 
 @contextmanager
-def locked(work_dir: Path) -> Iterator[None]:
-    """Keep a second run out of a folder, where it would mix its records with ours."""
+def _locked(work_dir: Path) -> Iterator[None]:
+    """Lock a folder against a second run, which would write to the same records."""
     work_dir.mkdir(parents=True, exist_ok=True)
     with (work_dir / 'lock').open('w') as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise UserError(f'work dir {work_dir} is in use by another run; wait for it or name another') from error
+            raise UserError(f'work dir {work_dir} is in use by another run; wait or choose another one') from error
         yield
 
 
-def open_work_dir(work_dir: Path, pool: Source, val: Source, teacher: Teacher) -> dict[str, PathFile]:
-    """Write the paths, and make sure that what the folder holds already comes from the same inputs."""
+def _open_work_dir(work_dir: Path, pool: Source, val: Source, teacher: Teacher) -> dict[str, PathFile]:
+    """Write the paths, and check that the folder has no records of other inputs."""
     fingerprint = dict(
         val=write_paths(work_dir / 'val', val.paths(teacher.num_classes)),
         pool=write_paths(work_dir / 'pool', pool.paths()),
@@ -215,23 +218,23 @@ def open_work_dir(work_dir: Path, pool: Source, val: Source, teacher: Teacher) -
         changed = [name for name, value in fingerprint.items() if before.get(name) != value]
         if changed:
             raise UserError(
-                f'work dir {work_dir} belongs to another run: {", ".join(changed)} changed since; name another, or '
-                f'delete it to begin anew'
+                f'work dir {work_dir} belongs to another run: {", ".join(changed)} changed since then; choose another '
+                f'one, or delete it to start again'
             )
     files = {name: keep_paths(work_dir / name) for name in ('val', 'pool')}
     write_json(file, fingerprint)
     return files
 
 
-def write_selection(out: Path, paths: PathFile, selection: Selection, with_label: bool) -> None:
-    """Write the list; it appears when it is complete."""
+def _write_selection(out: Path, paths: PathFile, selection: Selection, with_label: bool) -> None:
+    """Write the list, under its name only when it is complete."""
     with atomic_path(out) as unfinished, unfinished.open('wb') as file:
         for label, _, idx in selection.kept.tolist():
             file.write(os.fsencode(paths[idx]) + (b' %d\n' % label if with_label else b'\n'))
 
 
-def describe_images(work_dir: Path, name: str, paths: PathFile, done: int) -> dict[str, Any]:
-    """Size and unreadable images of the pool or the validation set."""
+def _describe_images(work_dir: Path, name: str, paths: PathFile, done: int) -> dict[str, Any]:
+    """Return the numbers of images and the unreadable ones of the pool or the validation set."""
     records = work_dir / f'{name}.records'
     return dict(
         size=len(paths),
@@ -243,8 +246,8 @@ def describe_images(work_dir: Path, name: str, paths: PathFile, done: int) -> di
     )
 
 
-def describe_duplicates(selection: Selection, files: dict[str, PathFile], max_distance: int) -> dict[str, Any]:
-    """Return the near-duplicates with the validation image that each resembles most."""
+def _describe_duplicates(selection: Selection, files: dict[str, PathFile], max_distance: int) -> dict[str, Any]:
+    """Return the near-duplicates, each with the most similar validation image."""
     named = [
         dict(file=files['pool'][idx], val=files['val'][match], distance=distance)
         for idx, match, distance in selection.duplicates
@@ -252,8 +255,8 @@ def describe_duplicates(selection: Selection, files: dict[str, PathFile], max_di
     return dict(count=selection.num_duplicates, max_distance=max_distance, files=named)
 
 
-def describe_classes(selection: Selection, teacher: Teacher) -> list[dict[str, Any]]:
-    """Numbers of each class, those without images included."""
+def _describe_classes(selection: Selection, teacher: Teacher) -> list[dict[str, Any]]:
+    """Return the numbers of each class, also of classes without images."""
     classes: list[dict[str, Any]] = [
         dict(
             index=index,

@@ -1,4 +1,4 @@
-"""Hashing and scoring images, one batch after the other, so that it can be interrupted and goes on."""
+"""Hash and score images batch by batch, so that an interrupted run can be continued."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ from ..utils.errors import UserError
 from .pool import MISSING, RECORD, UNDECODABLE, UNUSABLE, PathFile, count_records, find_unreadable
 from .teacher import Teacher
 
-# Bits of the perceptual hash.
+# Number of bits of the perceptual hash.
 HASH_BITS = 64
-# Named in the fingerprint: hashes of another kind do not compare.
+# Part of the fingerprint: hashes of different kinds cannot be compared.
 HASH_METHOD = f'ImageHash {imagehash.__version__} phash 8x8'
 
 
 def perceptual_hash(image: np.ndarray) -> int:
-    """Return the 64 bits of an image's pHash: signs of its low frequencies, which survive compression and resizing.
+    """Return the pHash of an image, 64 bits: the signs of its low frequencies, which survive compression and resizing.
 
     Args:
-        image: BGR ``(H, W, 3)`` or grey ``(H, W)``, 0 to 255.
+        image: BGR ``(H, W, 3)`` or gray ``(H, W)``, 0 to 255.
     """
     if image.dtype != np.uint8:
         image = image.clip(0, 255).astype(np.uint8)
-    grey = image if image.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(image[..., :3]), cv2.COLOR_BGR2GRAY)
-    bits = imagehash.phash(Image.fromarray(grey)).hash
+    gray = image if image.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(image[..., :3]), cv2.COLOR_BGR2GRAY)
+    bits = imagehash.phash(Image.fromarray(gray)).hash
     return int(np.packbits(bits).view('>u8')[0])
 
 
-class Images(Dataset[Any]):
-    """Hashes of images and, for a teacher, its inputs.
+class _Images(Dataset[Any]):
+    """Hashes of images and their inputs for a teacher.
 
-    An item is the record of the image without a score, and the input ``(3, H, W)``, None where there is none.
+    An item is the record of an image without a score, and the input ``(3, H, W)`` or None.
 
     Args:
         paths: The images.
-        pipeline: The teacher's test pipeline; its first steps load the image.
-        hash_only: Whether the inputs are left out.
+        pipeline: Test pipeline of the teacher.
+        hash_only: Whether to leave out the inputs.
     """
 
     def __init__(self, paths: PathFile, pipeline: Sequence[Transform], hash_only: bool) -> None:
@@ -73,24 +73,24 @@ class Images(Dataset[Any]):
             for transform in transforms:
                 data = transform(data)
             return (0.0, 0, bits), data['inputs']
-        # An image of one row, say, that cannot be resized; a pipeline that is wrong for all fails at the teacher's
-        # trial.
+        # For example an image of one row, which cannot be resized. A pipeline that fails for every image has already
+        # failed when the teacher was built.
         except Exception:
             return (0.0, UNUSABLE, bits), None
 
 
-def collate(items: Sequence[tuple[tuple[float, int, int], Tensor | None]]) -> tuple[np.ndarray, Any]:
-    """Return records ``(N,)`` and the inputs, stacked if they have the same size, or None if there are none."""
+def _collate(items: Sequence[tuple[tuple[float, int, int], Tensor | None]]) -> tuple[np.ndarray, Any]:
+    """Return the records ``(N,)`` and the inputs: stacked if they have the same size, None if there are none."""
     records = np.array([record for record, _ in items], RECORD)
     inputs = [image for _, image in items if image is not None]
     if not inputs:
         return records, None
-    # One tensor instead of one per image: each would hold a file descriptor on its way from the worker.
+    # One tensor instead of one per image, because each tensor of a worker takes a file descriptor.
     return records, torch.stack(inputs) if len({image.shape for image in inputs}) == 1 else inputs
 
 
-def one_thread(worker: int) -> None:
-    """Switch off the threads of a worker: OpenCV's do not survive the fork, and the workers are the parallelism."""
+def _one_thread(worker: int) -> None:
+    """Disable the threads of OpenCV, which do not survive the fork and would compete with the other workers."""
     cv2.setNumThreads(0)
 
 
@@ -106,46 +106,46 @@ def scan(
     progress: bool = True,
     what: str = 'pool',
 ) -> int:
-    """Hash images and score them, and append their records to a file after each batch.
+    """Hash and score images, and append their records to a file after each batch.
 
-    What the file has already is kept, so that an interrupted scan goes on with the batch that it was at. In memory are
-    at most ``2 * workers + 1`` batches.
+    Records that the file already has are kept, so that an interrupted scan continues with the batch it was at. At most
+    ``2 * workers + 1`` batches are in memory.
 
     Args:
         paths: The images.
-        records_file: Where the records go, in the order of the images.
-        teacher: What scores them.
-        hash_only: Whether they are hashed only.
-        batch_size: Images at a time.
-        workers: Processes that decode; 0 decodes in this one.
-        max_unreadable: Share of the images.
-        progress: Shows a progress bar.
-        what: Name of the images in it and in messages.
+        records_file: File of the records, in the order of the images.
+        teacher: The classifier that scores the images.
+        hash_only: Whether to hash without scoring.
+        batch_size: Number of images per batch.
+        workers: Number of processes that decode images; 0 decodes in this process.
+        max_unreadable: Largest share of unreadable images.
+        progress: Whether to show a progress bar.
+        what: Name of the images, for the progress bar and messages.
 
     Returns:
-        How many records were there already.
+        Number of records that the file already had.
 
     Raises:
-        UserError: more than ``max_unreadable`` cannot be read or scored, or the teacher gives no finite score.
+        UserError: too many images cannot be read or scored, or a score is not finite.
     """
     done = count_records(records_file)
     if done < len(paths):
-        # Whole batches only: a batch of another make-up may score differently in the last digits.
+        # Only complete batches: the last digits of a score may depend on the other images of its batch.
         done -= done % batch_size
     if records_file.is_file():
         with records_file.open('r+b') as file:
             file.truncate(done * RECORD.itemsize)
         if done:
-            print_log(f'{what}: {done} of {len(paths)} images are done already', 'current')
+            print_log(f'{what}: {done} of {len(paths)} images have already been scored', 'current')
     unreadable = sum(1 for _ in find_unreadable(records_file))
-    check_share(unreadable, paths, records_file, max_unreadable, what)
+    _check_share(unreadable, paths, records_file, max_unreadable, what)
     loader = DataLoader(
-        Images(paths, teacher.pipeline, hash_only),
+        _Images(paths, teacher.pipeline, hash_only),
         batch_size,
         sampler=range(done, len(paths)),
         num_workers=workers,
-        collate_fn=collate,
-        worker_init_fn=one_thread,
+        collate_fn=_collate,
+        worker_init_fn=_one_thread,
     )
     bar = tqdm(total=len(paths), initial=done, desc=what, unit='image', disable=not progress)
     with records_file.open('ab') as file, bar:
@@ -155,19 +155,19 @@ def scan(
                 records['score'][scored], records['label'][scored] = teacher.score(inputs)
                 if not np.isfinite(records['score']).all():
                     first = int(bar.n) + int(np.flatnonzero(~np.isfinite(records['score']))[0])
-                    raise UserError(f'the teacher gives no finite score for {paths[first]}; is its checkpoint broken?')
+                    raise UserError(f'the score of {paths[first]} is not finite; check the checkpoint of the teacher')
             file.write(records.tobytes())
             file.flush()
             bar.update(len(records))
             faults = int((records['label'] < 0).sum())
             if faults:
                 unreadable += faults
-                check_share(unreadable, paths, records_file, max_unreadable, what)
+                _check_share(unreadable, paths, records_file, max_unreadable, what)
     return done
 
 
-def check_share(count: int, paths: PathFile, records_file: Path, max_unreadable: float, what: str) -> None:
-    """Refuse to go on with more unreadable images than allowed."""
+def _check_share(count: int, paths: PathFile, records_file: Path, max_unreadable: float, what: str) -> None:
+    """Raise a UserError if too many images are unreadable."""
     if count > max_unreadable * len(paths):
         first = ', '.join(f'{paths[idx]} ({reason})' for idx, reason in islice(find_unreadable(records_file), 3))
         raise UserError(

@@ -1,4 +1,4 @@
-"""The network that scores the pool: any mmpretrain classifier, or one of timm."""
+"""The classifier that scores the pool, of mmpretrain or timm."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ class Teacher:
     """A classifier with its test pipeline.
 
     Attributes:
-        num_classes: Classes that it tells apart.
-        class_names: Their names if the checkpoint or the config has them.
-        fingerprint: SHA-256 of the config and of the weights, by these names.
+        num_classes: Number of classes.
+        class_names: Names of the classes, or None if neither the checkpoint nor the config has them.
+        fingerprint: SHA-256 of the ``config`` and of the ``checkpoint``.
 
     Args:
         model: Config of the classifier.
-        pipeline: Config of the transforms, from the loading to the packing.
-        checkpoint: The weights; None leaves those that the model brings.
+        pipeline: Configs of the transforms, from loading to packing.
+        checkpoint: File of the weights; None keeps the weights of the built model.
         class_names: Names of the classes, if the checkpoint has none.
-        device: As PyTorch names it; None takes the GPU if there is one.
+        device: PyTorch device; None selects the GPU if there is one.
 
     Raises:
-        UserError: the model or the pipeline cannot be built or does not work, or the checkpoint does not fit.
+        UserError: the model or the pipeline cannot be built or run, or the checkpoint does not fit.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Teacher:
         class_names: Sequence[str] | None = None,
         device: str | None = None,
     ) -> None:
-        # What a download raises is of any kind.
+        # A download may raise any kind of error.
         with (
             as_user_error('the teacher cannot be built', Exception),
             DefaultScope.overwrite_default_scope('mmpretrain'),
@@ -68,12 +68,12 @@ class Teacher:
         config = json.dumps([model, list(pipeline)], sort_keys=True, default=str)
         self.fingerprint = dict(config=hashlib.sha256(config.encode()).hexdigest(), checkpoint=weights.hexdigest())
         self.model.to(device or ('cuda:0' if torch.cuda.is_available() else 'cpu')).eval()
-        self.num_classes = self.try_out()
+        self.num_classes = self._try_out()
         names = meta.get('classes') or class_names
         self.class_names = list(names) if names and len(names) == self.num_classes else None
 
-    def try_out(self) -> int:
-        """Run an image of noise through the pipeline and the model; returns the number of its classes."""
+    def _try_out(self) -> int:
+        """Run the pipeline and the model on an image of noise, and return the number of classes."""
         noise = np.random.default_rng(0).integers(0, 256, (320, 320, 3), np.uint8)
         with (
             as_user_error('the teacher cannot score an image', *BUILD_ERRORS, UnreadableImage),
@@ -90,22 +90,22 @@ class Teacher:
         return len(sample)
 
     def predict(self, inputs: Tensor | list[Tensor]) -> Tensor:
-        """Probabilities ``(N, classes)`` of images ``(N, 3, H, W)``, as the pipeline gives them."""
+        """Compute the probabilities ``(N, classes)`` of images ``(N, 3, H, W)`` from the pipeline."""
         with torch.inference_mode():
             samples = self.model.test_step(dict(inputs=inputs))
             return torch.stack([sample.pred_score for sample in samples]).float().cpu()
 
     def score(self, inputs: Tensor | list[Tensor]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the probability of the best class ``(N,)``, and that class ``(N,)``."""
+        """Compute the probability of the best class ``(N,)``, and that class ``(N,)``."""
         scores, labels = self.predict(inputs).max(1)
         return scores.numpy(), labels.numpy()
 
 
 def teacher_of_config(path: str | Path, checkpoint: str | Path, options: dict[str, Any] | None = None) -> Teacher:
-    """Return a teacher of an mmpretrain config, with the pipeline of its ``test_dataloader``.
+    """Build a teacher from an mmpretrain config, with the pipeline of its ``test_dataloader``.
 
     Raises:
-        UserError: as :class:`Teacher`, or it is no config of a classifier.
+        UserError: as for :class:`Teacher`, or the config is not that of a classifier.
     """
     cfg: Config = load_config(path, options)
     if cfg.get('default_scope') != 'mmpretrain' or 'model' not in cfg:
@@ -116,21 +116,21 @@ def teacher_of_config(path: str | Path, checkpoint: str | Path, options: dict[st
         raise UserError(f'config {path} has no test_dataloader.dataset.pipeline, which the teacher needs')
     model = cfg.model.to_dict()
     if 'pretrained' in model:
-        # The checkpoint replaces what would be downloaded.
+        # The checkpoint replaces the weights that would be downloaded.
         model['pretrained'] = False if model['type'].endswith('TimmClassifier') else None
     return Teacher(model, [dict(step) for step in pipeline], checkpoint, dataset_classes(cfg, datasets[0]))
 
 
 def teacher_of_timm(name: str, checkpoint: str | Path | None, num_classes: int | None = None) -> Teacher:
-    """Return a teacher of timm, with the normalisation and the crop that timm has for it.
+    """Build a teacher from a timm model, with the normalization and crop of its weights.
 
     Args:
-        name: As ``timm.list_models`` has it.
-        checkpoint: Its weights; None downloads timm's own.
-        num_classes: Classes of the checkpoint, if not those of timm's.
+        name: Name in ``timm.list_models``.
+        checkpoint: File of the weights; None downloads those of timm.
+        num_classes: Number of classes of the checkpoint, if it is not that of timm's weights.
 
     Raises:
-        UserError: as :class:`Teacher`, or timm has no such model.
+        UserError: as for :class:`Teacher`, or timm has no such model.
     """
     import timm
 

@@ -1,4 +1,7 @@
-"""What mmsegmentation lacks for light models; configs say ``custom_imports = ['lcnet_mm.segmentation']``."""
+"""Parts of light segmentors that mmsegmentation lacks, registered on import.
+
+Configs list ``lcnet_mm.segmentation`` in ``custom_imports``.
+"""
 
 from ..utils.optional import require
 

@@ -1,4 +1,4 @@
-"""The LR-ASPP head for inputs of any size."""
+"""LR-ASPP head for inputs of any size."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch import nn
 
 @MODELS.register_module()
 class GlobalLRASPPHead(LRASPPHead):
-    """mmseg's LR-ASPP head with global average pooling, as in torchvision and PaddleSeg.
+    """LR-ASPP head with global average pooling, as in torchvision and PaddleSeg.
 
-    mmseg pools windows of 49x49 with stride 16x20, which presumes output stride 8 and fails on features below 49
-    pixels: at output stride 16 that is every input below 784.
+    ``LRASPPHead`` of mmseg pools windows of 49x49 with stride 16x20, which assumes output stride 8 and fails on
+    features below 49 pixels: at output stride 16, on every input below 784 pixels.
 
     The arguments are those of ``LRASPPHead``.
 

@@ -12,15 +12,15 @@ from torch.nn import functional
 
 @MODELS.register_module()
 class ClassWeightedCrossEntropyLoss(nn.Module):
-    """Cross entropy with a weight for each class, averaged over the weights of the pixels that have a class.
+    """Cross entropy with class weights, averaged over the pixels that have a class by these weights.
 
-    mmseg's ``CrossEntropyLoss`` with ``class_weight`` looks the weight of the ignored label up too, and fails on every
-    map that has it.
+    ``CrossEntropyLoss`` of mmseg with ``class_weight`` also looks up the weight of the ignored label, and fails on
+    every label map that contains it.
 
     Args:
-        class_weight: One weight for each class.
+        class_weight: Weight of each class.
         loss_weight: Factor of the loss.
-        loss_name: Its name in the logs; a loss counts if the name begins with ``loss_``.
+        loss_name: Name in the logs; mmengine adds up the losses whose names begin with ``loss_``.
 
     Shapes:
         logits ``(N, C, H, W)`` and labels ``(N, H, W)`` to a scalar.
@@ -42,18 +42,18 @@ class ClassWeightedCrossEntropyLoss(nn.Module):
         Args:
             cls_score: Logits ``(N, C, H, W)``.
             label: ``(N, H, W)``.
-            weight: Of each pixel ``(N, H, W)``, as a pixel sampler gives it.
-            ignore_index: The label of pixels without a class.
+            weight: Weight of each pixel ``(N, H, W)``, from a pixel sampler.
+            ignore_index: Label of pixels without a class.
         """
         if cls_score.shape[1] != len(self.class_weight):
             raise ValueError(
-                f'class_weight has {len(self.class_weight)} weights, the head {cls_score.shape[1]} classes'
+                f'class_weight has {len(self.class_weight)} weights, but the head has {cls_score.shape[1]} classes'
             )
         loss = functional.cross_entropy(
             cls_score, label, self.class_weight, ignore_index=ignore_index, reduction='none'
         )
         if weight is not None:
             loss = loss * weight
-        labelled = label != ignore_index
-        total = self.class_weight[label[labelled]].sum()
+        labeled = label != ignore_index
+        total = self.class_weight[label[labeled]].sum()
         return self.loss_weight * loss.sum() / total.clamp(min=torch.finfo(total.dtype).tiny)

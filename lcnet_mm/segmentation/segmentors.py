@@ -1,4 +1,4 @@
-"""A segmentor whose heads follow the width of its backbone."""
+"""Segmentor whose heads take their input channels from the backbone."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from mmseg.registry import MODELS
 
 @MODELS.register_module()
 class AdaptiveEncoderDecoder(EncoderDecoder):
-    """mmseg's ``EncoderDecoder`` with heads that take their input channels from the backbone.
+    """``EncoderDecoder`` of mmseg whose heads take their input channels from the backbone.
 
-    A head without ``in_channels`` gets those of the features that its ``in_index`` selects (all features where that is
-    a list), a head of DeepLabV3+ without ``c1_in_channels`` those of the first feature. So ``widen_factor`` alone
-    changes the width of a config, also from the command line.
+    A head without ``in_channels`` gets those of the features selected by its ``in_index``, and a head of DeepLabV3+
+    without ``c1_in_channels`` those of the first feature. So ``widen_factor`` alone changes the width of a config, also
+    from the command line.
 
     The arguments are those of ``EncoderDecoder``. The backbone must have ``feature_info``, and there must be no neck.
 
     Shapes:
-        ``(N, 3, H, W)`` to logits ``(N, num_classes, h, w)`` of the head, or of the input's size in prediction.
+        ``(N, 3, H, W)`` to logits ``(N, num_classes, h, w)`` of the head, or of the size of the input in prediction.
 
     Raises:
         TypeError: the backbone has no ``feature_info``.
@@ -33,10 +33,10 @@ class AdaptiveEncoderDecoder(EncoderDecoder):
             auxiliary_head = self.with_channels(auxiliary_head)
         elif auxiliary_head is not None:
             auxiliary_head = [self.with_channels(head) for head in auxiliary_head]
-        super()._init_auxiliary_head(auxiliary_head)  # type: ignore[arg-type]  # None is meant, too
+        super()._init_auxiliary_head(auxiliary_head)  # type: ignore[arg-type]  # None is allowed
 
     def with_channels(self, head: dict[str, Any]) -> dict[str, Any]:
-        """Return the config of a head with the channels that it leaves open."""
+        """Return the config of a head with its input channels added."""
         features = getattr(self.backbone, 'feature_info', None)
         if features is None:
             raise TypeError(

@@ -1,4 +1,4 @@
-"""Loading label maps, with a look at what is in them."""
+"""Loading and checking of label maps."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from ..utils.errors import UserError
 
 @TRANSFORMS.register_module()
 class LoadCheckedAnnotations(LoadAnnotations):
-    """mmseg's ``LoadAnnotations``, refusing maps that would silently spoil the training or the metric.
+    """``LoadAnnotations`` of mmseg with a check of the labels and of the size.
 
     Args:
-        num_classes: Labels 0 to this, exclusive, are classes.
-        ignore_index: The label of pixels without a class.
-        **kwargs: Arguments of ``LoadAnnotations``.
+        num_classes: Number of classes; their labels are 0 to ``num_classes - 1``.
+        ignore_index: Label of pixels without a class.
+        **kwargs: As for ``LoadAnnotations``.
 
     Raises:
-        UserError: the file is missing or no image, has another label, or another size than the image.
+        UserError: the file is missing or not an image, contains an unknown label, or has another size than the image.
     """
 
     def __init__(self, num_classes: int, ignore_index: int = 255, **kwargs: Any) -> None:
@@ -38,12 +38,12 @@ class LoadCheckedAnnotations(LoadAnnotations):
         except (OSError, AttributeError, ValueError) as error:
             raise UserError(f'label map {path} cannot be decoded as an image') from error
         labels = results['gt_seg_map']
-        # ori_shape: in test pipelines the image is resized before its labels are loaded.
+        # Test pipelines resize the image before they load the labels, so its original size counts.
         size = results.get('ori_shape', labels.shape)
         if labels.shape != tuple(size[:2]):
             raise UserError(
-                f'label map {path} has the shape {"x".join(map(str, labels.shape))} (height x width), its image '
-                f'{results.get("img_path")} {"x".join(map(str, size[:2]))}'
+                f'label map {path} has the shape {"x".join(map(str, labels.shape))} (height x width), but its image '
+                f'{results.get("img_path")} has {"x".join(map(str, size[:2]))}'
             )
         unknown = np.flatnonzero(np.bincount(labels.ravel(), minlength=256)[:256])
         unknown = unknown[(unknown >= self.num_classes) & (unknown != self.ignore_index)]

@@ -1,4 +1,4 @@
-"""Turning published weights into checkpoints of this project's models."""
+"""Convert published weights to checkpoints of this package."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from ..utils.models import build_model
 from .names import UnknownKeyError, rename_paddle_key
 from .reading import read_tensors
 
-# PaddleClas's dropout scales at inference, PyTorch's in training: the linear layer absorbs the factor
+# PaddleClas's dropout scales at inference, PyTorch's in training; the factor is multiplied into the linear layer
 # (docs/specification/pplcnet.md#dropout).
-PADDLE_DROPOUT_KEEP = 0.8
-PUBLISHED_WIDTHS = (0.25, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5)
+_PADDLE_DROPOUT_KEEP = 0.8
+_PUBLISHED_WIDTHS = (0.25, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5)
 
 
 @dataclass
 class Conversion:
-    """What :func:`convert_weights` did.
+    """The result of :func:`convert_weights`.
 
     Attributes:
-        kind: What the source was recognised as.
-        widen_factor: The backbone's width.
-        used: Source name of every tensor that was taken, and its name here.
-        skipped: Source names that the model does not need.
-        files: The files that were written.
-        shapes: With a config, the shapes of the model's outputs.
+        kind: The network that was recognized.
+        widen_factor: Width factor of the backbone; None where it has no published one.
+        used: For each converted tensor, its name in the source and its name in the checkpoint.
+        skipped: Names in the source of tensors that the model does not need.
+        files: The written files.
+        shapes: Shapes of the model's outputs, if there is a config.
     """
 
     kind: str
@@ -56,17 +56,17 @@ class Conversion:
         return '\n'.join(lines)
 
 
-def rename_classifier_key(key: str) -> str:
-    """Return the name of a tensor of PaddleClas's PP-LCNet."""
+def _rename_classifier_key(key: str) -> str:
+    """Return the name in this package of a tensor of PaddleClas's PP-LCNet."""
     if re.match(r'(last_conv|fc)\.', key):
         return f'head.{key}'
     if not re.match(r'(conv1|blocks[2-6])\.', key):
-        raise UnknownKeyError(f'{key} is no tensor of PP-LCNet')
+        raise UnknownKeyError(f'{key} is not a tensor of PP-LCNet')
     return 'backbone.' + key.replace('._mean', '.running_mean').replace('._variance', '.running_var')
 
 
-def rename_timm_key(key: str) -> str:
-    """Return the name of a tensor of timm's LCNet, which has the stage of stride 16 in two."""
+def _rename_timm_key(key: str) -> str:
+    """Return the name in this package of a tensor of timm's LCNet."""
     key = re.sub(r'^conv_stem\.', 'conv1.conv.', key)
     key = re.sub(r'^bn1\.', 'conv1.bn.', key)
     key = re.sub(r'^conv_head\.', 'head.last_conv.', key)
@@ -76,7 +76,7 @@ def rename_timm_key(key: str) -> str:
     block = re.match(r'^blocks\.(\d)\.(\d)\.(.+)', key)
     if block:
         stage, index, rest = int(block[1]), int(block[2]), block[3]
-        # timm cuts the stage of stride 16 after its second block.
+        # timm splits the stage of stride 16 after its second block.
         stage, index = (3, index + 2) if stage == 4 else (min(stage, 4), index)
         for theirs, ours in (
             ('conv_dw.', 'dw_conv.conv.'),
@@ -89,35 +89,35 @@ def rename_timm_key(key: str) -> str:
             if rest.startswith(theirs):
                 return f'backbone.blocks{stage + 2}.{index}.{ours}{rest.removeprefix(theirs)}'
     if not key.startswith('conv1.'):
-        raise UnknownKeyError(f"{key} is no tensor of timm's LCNet")
+        raise UnknownKeyError(f"{key} is not a tensor of timm's LCNet")
     return f'backbone.{key}'
 
 
-def recognise(names: set[str]) -> tuple[str, Callable[[str], str | None]]:
-    """Tell from its tensors' names what a file is, and how they are renamed.
+def _recognize(names: set[str]) -> tuple[str, Callable[[str], str | None]]:
+    """Return the network that tensors of these names belong to, and the function that renames them.
 
     Raises:
-        UserError: it is none of the known networks.
+        UserError: it is not a known network.
     """
     if 'conv_stem.weight' in names:
-        return 'timm LCNet', rename_timm_key
+        return 'timm LCNet', _rename_timm_key
     if 'head.head_reg0.weight' in names:
         return 'PaddleDetection PicoDet, generation 2', lambda key: rename_paddle_key(key, 2)
     if 'head.head_cls0.weight' in names:
         return 'PaddleDetection PicoDet, generation 1', lambda key: rename_paddle_key(key, 1)
     if 'conv1.conv.weight' in names and 'blocks2.0.dw_conv.conv.weight' in names:
-        return 'PaddleClas PP-LCNet', rename_classifier_key
+        return 'PaddleClas PP-LCNet', _rename_classifier_key
     raise UserError(
-        'not a network that is known here (PaddleClas PP-LCNet, PaddleDetection PicoDet of generation 1 or 2, timm '
+        'unknown network; known are (PaddleClas PP-LCNet, PaddleDetection PicoDet of generation 1 or 2, timm '
         f'LCNet); its first tensor is {min(names)}'
     )
 
 
-def infer_width(state: dict[str, Tensor]) -> float:
-    """Return the published width whose backbone has exactly these tensors.
+def _infer_width(state: dict[str, Tensor]) -> float:
+    """Return the published width factor whose backbone has exactly these tensors.
 
     Raises:
-        UserError: there is none; the closest width's first difference is named.
+        UserError: there is none; the message names the closest width and the first tensor that differs.
     """
     given = {
         key.removeprefix('backbone.'): tuple(value.shape)
@@ -125,7 +125,7 @@ def infer_width(state: dict[str, Tensor]) -> float:
         if key.startswith('backbone.') and 'num_batches_tracked' not in key
     }
     differences = {}
-    for width in PUBLISHED_WIDTHS:
+    for width in _PUBLISHED_WIDTHS:
         wanted = {
             key: tuple(value.shape)
             for key, value in PPLCNet(width, out_indices=-1).state_dict().items()
@@ -138,32 +138,32 @@ def infer_width(state: dict[str, Tensor]) -> float:
     width = min(differences, key=lambda candidate: len(differences[candidate]))
     first = differences[width][0]
     raise UserError(
-        f'the backbone fits no published width; it is closest to {width}, but {len(differences[width])} tensors differ '
+        f'the backbone has no published width; the closest is {width}, but {len(differences[width])} tensors differ '
         f'(first: {first}, {given.get(first, "missing")})'
     )
 
 
 def convert_weights(src: str | Path, dst: str | Path, config: str | Path | None = None) -> Conversion:
-    """Convert a weight file; writes ``dst`` (``.pth``) and the same tensors as ``.safetensors`` beside it.
+    """Convert a file of published weights to ``dst`` (``.pth``) and to a ``.safetensors`` file of the same name.
 
     Args:
-        src: PaddleClas or PaddleDetection ``.pdparams``, or timm's ``.pth`` or ``.safetensors``.
+        src: A ``.pdparams`` file of PaddleClas or PaddleDetection, or a ``.pth`` or ``.safetensors`` file of timm.
         dst: The ``.pth`` file to write. ``torch.load(weights_only=True)`` reads it.
-        config: A config whose model the tensors must fill completely; it is run once. Without one the backbone must be
-            that of a published width.
+        config: A config whose model must get all of its tensors from the file; the model is run once. Without a config,
+            the backbone must have a published width.
 
     Returns:
-        What was recognised, used and skipped.
+        The recognized network, and the converted and skipped tensors.
 
     Raises:
-        UserError: the source cannot be read, is another network, or does not fit; then no file is written.
+        UserError: the source cannot be read, is an unknown network or does not fit; then no file is written.
     """
     dst = Path(dst)
     if dst.suffix != '.pth':
         raise UserError(f'the target {dst} must end with .pth')
-    source = strip_distillation(read_tensors(src))
+    source = _strip_distillation(read_tensors(src))
     try:
-        kind, rename = recognise(set(source))
+        kind, rename = _recognize(set(source))
         result = Conversion(kind, None)
         state: dict[str, Tensor] = {}
         for key, value in source.items():
@@ -172,39 +172,39 @@ def convert_weights(src: str | Path, dst: str | Path, config: str | Path | None 
                 result.skipped.append(key)
                 continue
             if name in state:
-                raise UserError(f'{key} and another tensor both become {name}')
-            state[name] = adapt(name, value, kind)
+                raise UserError(f'{key} and another tensor would both be named {name}')
+            state[name] = _adapt(name, value, kind)
             result.used[key] = name
     except (UnknownKeyError, UserError) as error:
         raise UserError(f'{src}: {error}') from error
     try:
         if not any(key.startswith('backbone.blocks3.0.expand_conv') for key in state):
-            result.widen_factor = infer_width(state)
+            result.widen_factor = _infer_width(state)
     except UserError as error:
         if config is None:
             raise UserError(f'{src}: {error}') from error
     if config is not None:
-        fit_to_config(state, result, src, config)
-    write_checkpoint(state, result, src, dst, config)
+        _fit_to_config(state, result, src, config)
+    _write_checkpoint(state, result, src, dst, config)
     return result
 
 
-def strip_distillation(source: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Keep the student of a checkpoint of a distillation."""
+def _strip_distillation(source: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Keep only the student, if the checkpoint is that of a distillation."""
     if not any(key.startswith('Student.') for key in source):
         return source
     return {key.removeprefix('Student.'): value for key, value in source.items() if key.startswith('Student.')}
 
 
-def adapt(name: str, value: Tensor, kind: str) -> Tensor:
-    """Transpose and scale PaddleClas's linear layer; all other tensors stay."""
+def _adapt(name: str, value: Tensor, kind: str) -> Tensor:
+    """Transpose and scale the weight of PaddleClas's linear layer; copy every other tensor."""
     if kind == 'PaddleClas PP-LCNet' and name == 'head.fc.weight':
-        return value.T.contiguous() * PADDLE_DROPOUT_KEEP
+        return value.T.contiguous() * _PADDLE_DROPOUT_KEEP
     return value.clone()
 
 
-def fit_to_config(state: dict[str, Tensor], result: Conversion, src: str | Path, config: str | Path) -> None:
-    """Insist that the tensors fill the config's model, drop a classifier that it has not, and run it once."""
+def _fit_to_config(state: dict[str, Tensor], result: Conversion, src: str | Path, config: str | Path) -> None:
+    """Check that the tensors are those of the config's model, without a classifier if it has none, and run it once."""
     cfg = load_config(config)
     model = build_model(cfg).eval()
     wanted = model.state_dict()
@@ -219,12 +219,12 @@ def fit_to_config(state: dict[str, Tensor], result: Conversion, src: str | Path,
     reshaped = [key for key in state if key in wanted and state[key].shape != wanted[key].shape]
     if missing and all(not key.startswith('backbone.') for key in missing) and not unknown and not reshaped:
         raise UserError(
-            f'{src}: it has the backbone of {config} only ({len(missing)} tensors are missing, first: {missing[0]}); '
+            f'{src}: it has only the backbone of {config} ({len(missing)} tensors are missing, first: {missing[0]}); '
             "convert it without a config and use the file as the backbone's init_cfg"
         )
     if missing or unknown or reshaped:
         example = (reshaped or missing or unknown)[0]
-        detail = f'{tuple(state[example].shape)} against {tuple(wanted[example].shape)}' if reshaped else 'no partner'
+        detail = f'{tuple(state[example].shape)} against {tuple(wanted[example].shape)}' if reshaped else 'only in one'
         raise UserError(
             f'{src} does not fit {config}: {len(missing)} tensors missing, {len(unknown)} unknown, {len(reshaped)} of '
             f'another shape (first: {example}, {detail})'
@@ -235,20 +235,20 @@ def fit_to_config(state: dict[str, Tensor], result: Conversion, src: str | Path,
     width, height = squashed[0] if squashed else (224, 224)
     with torch.no_grad():
         outputs = model(torch.zeros(1, 3, height, width), mode='tensor')
-    result.shapes = [tuple(tensor.shape) for tensor in flatten_tensors(outputs)]
+    result.shapes = [tuple(tensor.shape) for tensor in _flatten_tensors(outputs)]
 
 
-def flatten_tensors(value: Any) -> list[Tensor]:
-    """All tensors in nested tuples and lists."""
+def _flatten_tensors(value: Any) -> list[Tensor]:
+    """Return all tensors in nested tuples and lists."""
     if isinstance(value, Tensor):
         return [value]
-    return [tensor for part in value for tensor in flatten_tensors(part)]
+    return [tensor for part in value for tensor in _flatten_tensors(part)]
 
 
-def write_checkpoint(
+def _write_checkpoint(
     state: dict[str, Tensor], result: Conversion, src: str | Path, dst: Path, config: str | Path | None
 ) -> None:
-    """Write both files beside their place and rename them."""
+    """Write both files under temporary names and rename them."""
     from safetensors.torch import save_file
 
     meta = dict(
@@ -260,7 +260,7 @@ def write_checkpoint(
     )
     dst.parent.mkdir(parents=True, exist_ok=True)
     other = dst.with_suffix('.safetensors')
-    # Neither takes its place before both are complete.
+    # Neither file is renamed before both are complete.
     with atomic_path(dst) as partial, atomic_path(other) as other_partial:
         torch.save(dict(state_dict=state, meta=meta), partial)
         save_file(state, other_partial, metadata=dict(lcnet_mm=json.dumps(meta)))

@@ -1,4 +1,4 @@
-"""README tables from the metafiles, the one place where a model's numbers stand."""
+"""Write the tables of the READMEs from the metafiles, which hold the numbers of each model."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 import yaml
 
-BEGIN = '<!-- table: {} -->'
-END = '<!-- end of table -->'
-# Columns of the results by task.
+_BEGIN = '<!-- table: {} -->'
+_END = '<!-- end of table -->'
+# Columns of the results of each task.
 METRICS = {
     'Image Classification': ('Top 1 Accuracy', 'Top 5 Accuracy'),
     'Object Detection': ('box AP', 'box AP50'),
     'Semantic Segmentation': ('mIoU',),
 }
-# Classifiers are too small for thousands of millions.
-MAC_UNITS = {'Image Classification': (1e6, 'M')}
+# In billions, the MACs of a classifier would be small fractions.
+_MAC_UNITS = {'Image Classification': (1e6, 'M')}
 
 
 def read_metafiles(root: Path) -> dict[str, list[dict[str, Any]]]:
@@ -26,8 +26,8 @@ def read_metafiles(root: Path) -> dict[str, list[dict[str, Any]]]:
         root: Folder of ``model-index.yml``.
 
     Returns:
-        The models of each collection, in the metafiles' order. A collection whose metadata name a ``Baseline``, a model
-        of another one, begins with it.
+        The models of each collection, in the order of the metafiles. If the metadata of a collection name a model of
+        another one as ``Baseline``, it comes first.
     """
     collections: dict[str, list[dict[str, Any]]] = {}
     for path in yaml.safe_load((root / 'model-index.yml').read_text())['Import']:
@@ -48,7 +48,7 @@ def format_table(models: list[dict[str, Any]]) -> str:
     tasks = {result['Task'] for model in models for result in model.get('Results', [])}
     (task,) = tasks
     metrics = METRICS[task]
-    unit, letter = MAC_UNITS.get(task, (1e9, 'G'))
+    unit, letter = _MAC_UNITS.get(task, (1e9, 'G'))
     columns = ['config', 'backbone', 'input', 'parameters', 'MACs', 'ms, 1 / 2 threads', *metrics, 'source']
     rows = ['| ' + ' | '.join(columns) + ' |', '|' + '---|' * len(columns)]
     for model in models:
@@ -71,14 +71,14 @@ def format_table(models: list[dict[str, Any]]) -> str:
 
 
 def fill_tables(text: str, collections: dict[str, list[dict[str, Any]]]) -> str:
-    """Replace what stands between the markers of each collection's table."""
+    """Replace the text between the markers of each collection's table."""
     for name, models in collections.items():
-        begin = BEGIN.format(name)
+        begin = _BEGIN.format(name)
         if begin not in text:
             continue
         before, rest = text.split(begin, 1)
-        _, after = rest.split(END, 1)
-        text = f'{before}{begin}\n\n{format_table(models)}\n\n{END}{after}'
+        _, after = rest.split(_END, 1)
+        text = f'{before}{begin}\n\n{format_table(models)}\n\n{_END}{after}'
     return text
 
 
@@ -88,7 +88,7 @@ def readmes(root: Path) -> list[Path]:
 
 
 def update_readmes(root: Path) -> list[Path]:
-    """Write the tables of all READMEs anew; returns those that changed."""
+    """Rewrite the tables of all READMEs and return the READMEs that changed."""
     collections = read_metafiles(root)
     changed = []
     for readme in readmes(root):

@@ -1,4 +1,4 @@
-"""The names of PaddleClas's and PaddleDetection's tensors in this project's models."""
+"""Names of PaddleDetection's tensors in the detectors of this package."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _PREDICTORS = {
         (r'head\.head_reg(?P<level>\d)\.(?P<rest>\w+)', r'bbox_head.reg_predictors.\g<level>.\g<rest>'),
     ],
 }
-# What remains is renamed piece by piece.
+# Parts of the remaining names are replaced one after the other.
 _PIECES = [
     (r'^neck\.conv_t\.convs\.', 'neck.laterals.'),
     (r'^neck\.(top_down|bottom_up)_blocks\.', r'neck.\1.'),
@@ -51,7 +51,7 @@ _PIECES = [
     (r'\._mean$', '.running_mean'),
     (r'\._variance$', '.running_var'),
 ]
-# Leftovers of a base class, a constant, and second names of the same predictors
+# Unused tensors of a base class, a constant, and second names of the same predictors
 # (docs/specification/picodet.md#checkpoint-keys).
 _SKIPPED = re.compile(
     r'head\.(p\d_feat\.scale_reg|distribution_project\.project|head_(cls|reg)_list\.\d\.\w+)|StructuredToParameterName@@'
@@ -60,15 +60,15 @@ _KNOWN = re.compile(r'(backbone|neck|bbox_head)\..+')
 
 
 class UnknownKeyError(ValueError):
-    """A tensor name that no PicoDet of PaddleDetection has."""
+    """The name of a tensor that the network does not have."""
 
 
 def rename_paddle_key(key: str, generation: int) -> str | None:
-    """Return the name in this project's detector of a tensor of PaddleDetection's PicoDet.
+    """Return the name in this package of a tensor of PaddleDetection's PicoDet.
 
     Args:
         key: The name in the ``.pdparams`` file.
-        generation: 1 for the heads of release 2.3, 2 for those of release 2.4.
+        generation: 1 for release 2.3, 2 for release 2.4.
 
     Returns:
         The name, or None for a tensor that is not needed.
@@ -86,5 +86,5 @@ def rename_paddle_key(key: str, generation: int) -> str | None:
     for pattern, replacement in _PIECES:
         name = re.sub(pattern, replacement, name)
     if not _KNOWN.fullmatch(name):
-        raise UnknownKeyError(f'{key} is no tensor of a PicoDet of generation {generation}')
+        raise UnknownKeyError(f'{key} is not a tensor of a PicoDet of generation {generation}')
     return name

@@ -1,4 +1,4 @@
-"""Opening weight files of other projects without running code from them."""
+"""Read the weight files of other projects without running code from them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from torch import Tensor
 from ..utils.checkpoint import ALLOWED_GLOBALS, read_checkpoint
 from ..utils.errors import UserError
 
-# Of what a checkpoint may name, NumPy's part and the bytes.
-ARRAY_GLOBALS = {key: value for key, value in ALLOWED_GLOBALS.items() if key[0].startswith(('numpy', '_codecs'))}
-SUFFIXES = ('.pdparams', '.pth', '.pt', '.bin', '.safetensors')
+# Of the globals that a checkpoint may name, those of NumPy and the codec of bytes.
+_ARRAY_GLOBALS = {key: value for key, value in ALLOWED_GLOBALS.items() if key[0].startswith(('numpy', '_codecs'))}
+_SUFFIXES = ('.pdparams', '.pth', '.pt', '.bin', '.safetensors')
 
 
 class _NumpyUnpickler(pickle.Unpickler):
     """Builds NumPy arrays and plain containers, and refuses everything else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in ARRAY_GLOBALS:
+        if (module, name) not in _ARRAY_GLOBALS:
             raise pickle.UnpicklingError(f'it names {module}.{name}')
-        return ARRAY_GLOBALS[module, name]
+        return _ARRAY_GLOBALS[module, name]
 
 
 def read_tensors(path: str | Path) -> dict[str, Tensor]:
@@ -34,10 +34,11 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
         path: ``.pdparams`` of PaddlePaddle, ``.pth``, ``.pt`` or ``.bin`` of PyTorch, or ``.safetensors``.
 
     Returns:
-        The tensors by name, as they stand in the file.
+        The tensors under their names in the file.
 
     Raises:
-        UserError: the file is missing, truncated, of another kind, holds more than arrays, or a NaN.
+        UserError: the file is missing, truncated or of another format, or holds more than arrays, or a value is not
+            finite.
     """
     path = Path(path)
     if not path.is_file():
@@ -46,10 +47,10 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
         tensors = _read_paddle(path)
     elif path.suffix == '.safetensors':
         tensors = _read_safetensors(path)
-    elif path.suffix in SUFFIXES:
+    elif path.suffix in _SUFFIXES:
         tensors = {key: value for key, value in read_checkpoint(path)['state_dict'].items() if torch.is_tensor(value)}
     else:
-        raise UserError(f'{path} must end with one of {", ".join(SUFFIXES)}')
+        raise UserError(f'{path} must end with one of {", ".join(_SUFFIXES)}')
     if not tensors:
         raise UserError(f'{path} holds no tensors')
     for name, tensor in tensors.items():
@@ -65,7 +66,7 @@ def _read_paddle(path: Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         raise UserError(f'{path} is refused: only arrays are read from a pickle ({error})') from error
     except (EOFError, ValueError, IndexError, KeyError, TypeError, AttributeError, MemoryError) as error:
-        raise UserError(f'{path} is truncated or no Paddle file; copy it again') from error
+        raise UserError(f'{path} is truncated or not a file of Paddle; copy it again') from error
     if not isinstance(content, dict):
         raise UserError(f'{path} holds a {type(content).__name__}, expected a dictionary of arrays')
     # The bookkeeping entry of Paddle's state dicts is a dictionary, not an array.
@@ -80,4 +81,4 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise UserError(f'{path} is truncated or no safetensors file; copy it again') from error
+        raise UserError(f'{path} is truncated or not a safetensors file; copy it again') from error

@@ -1,4 +1,4 @@
-"""What every backbone of the project promises, whatever its blocks are."""
+"""The contract of every backbone."""
 
 import math
 import subprocess
@@ -92,8 +92,8 @@ def test_checkpointing_changes_nothing(backbone, kwargs):
     results = []
     for with_cp in (False, True):
         torch.manual_seed(0)
-        model = backbone(with_cp=with_cp, **kwargs).train()
-        outputs = model(torch.randn(2, 3, 64, 64))
+        model = backbone(with_cp=with_cp, **kwargs).train().double()
+        outputs = model(torch.randn(2, 3, 64, 64, dtype=torch.double))
         sum(out.square().mean() for out in outputs).backward()
         gradients = [p.grad for p in model.parameters()]
         statistics = [value for key, value in model.state_dict().items() if 'running' in key]
@@ -114,13 +114,14 @@ def test_checkpointing_really_recomputes(backbone, kwargs):
 @BUILDERS
 def test_channels_last_and_bfloat16(backbone, kwargs):
     torch.manual_seed(0)
-    model = backbone(**kwargs).eval()
-    image = torch.randn(2, 3, 64, 64)
+    model = backbone(**kwargs).eval().double()
+    image = torch.randn(2, 3, 64, 64, dtype=torch.double)
     expected = model(image)
     model.to(memory_format=torch.channels_last)
     for output, reference in zip(model(image.contiguous(memory_format=torch.channels_last)), expected, strict=True):
         assert output.is_contiguous(memory_format=torch.channels_last)
-        torch.testing.assert_close(output, reference, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(output, reference)
+    model, image = model.float(), image.float()
     with torch.autocast('cpu', torch.bfloat16):
         for output, reference in zip(model(image), expected, strict=True):
             assert (output.float() - reference).abs().max() < 0.1 * reference.abs().max()
@@ -129,20 +130,20 @@ def test_channels_last_and_bfloat16(backbone, kwargs):
 @BUILDERS
 def test_trace_and_export(backbone, kwargs):
     torch.manual_seed(0)
-    model = backbone(**kwargs).eval()
-    image = torch.randn(1, 3, 64, 96)
+    model = backbone(**kwargs).eval().double()
+    image = torch.randn(1, 3, 64, 96, dtype=torch.double)
     with torch.no_grad():
-        traced = torch.jit.trace(model, torch.randn(1, 3, 64, 64))
+        traced = torch.jit.trace(model, torch.randn(1, 3, 64, 64, dtype=torch.double))
         exported = torch.export.export(model, (image,)).module()
         for variant in (traced, exported):
             for output, expected in zip(variant(image), model(image), strict=True):
-                torch.testing.assert_close(output, expected, rtol=1e-4, atol=1e-5)
+                torch.testing.assert_close(output, expected)
 
 
 @BUILDERS
 @pytest.mark.parametrize('output_stride', [8, 16])
-def test_dilation_meets_the_pixels_that_the_strides_met(backbone, kwargs, output_stride):
-    """À trous: without SE, whose pooling sees other pixels, the strided features are a subset of the dilated ones."""
+def test_dilation_covers_the_same_pixels_as_the_strides(backbone, kwargs, output_stride):
+    """Without SE, whose pooling includes other pixels, the strided features are a subset of the dilated ones."""
     torch.manual_seed(0)
     strided = backbone(out_indices=(3, 4), **kwargs).double().eval()
     dilated = backbone(out_indices=(3, 4), output_stride=output_stride, **kwargs).double().eval()
@@ -152,7 +153,7 @@ def test_dilation_meets_the_pixels_that_the_strides_met(backbone, kwargs, output
             if hasattr(module, 'se'):
                 module.se = None
     assert [info['reduction'] for info in dilated.feature_info] == [min(16, output_stride), output_stride]
-    # Two sizes that stride 32 does not divide: the last row and column meet the padding.
+    # Height and width are no multiples of 32, so that the last row and column include padding.
     image = torch.randn(1, 3, 65, 100, dtype=torch.double)
     with torch.no_grad():
         for stride, fine, coarse in zip((16, 32), dilated(image), strided(image), strict=True):

@@ -1,4 +1,4 @@
-"""MobileNetV3 against torchvision's."""
+"""MobileNetV3 compared with that of torchvision."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from lcnet_mm.backbones.layers import SELayer
 STAGE_ENDS = {'large': (1, 3, 6, 12, 15), 'small': (0, 1, 3, 8, 11)}
 
 
-def randomise(model: torch.nn.Module) -> None:
+def randomize(model: torch.nn.Module) -> None:
     generator = torch.Generator().manual_seed(0)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -27,20 +27,20 @@ def randomise(model: torch.nn.Module) -> None:
 def test_outputs_equal_torchvision(arch, width):
     torch.manual_seed(0)
     theirs = getattr(torchvision.models, f'mobilenet_v3_{arch}')(width_mult=width).features[:-1].eval()
-    randomise(theirs)
+    randomize(theirs)
     ours = MobileNetV3(arch, width, out_indices=(0, 1, 2, 3, 4)).eval()
     assert sum(p.numel() for p in ours.parameters()) == sum(p.numel() for p in theirs.parameters())
     # Both list their tensors in the order of computation.
     keys = list(ours.state_dict())
     ours.load_state_dict(dict(zip(keys, theirs.state_dict().values(), strict=True)))
-    image = torch.randn(1, 3, 96, 128)
+    image = torch.randn(1, 3, 96, 128, dtype=torch.double)
     with torch.no_grad():
-        outputs = ours(image)
-        for index, layer in enumerate(theirs):
+        outputs = ours.double()(image)
+        for index, layer in enumerate(theirs.double()):
             image = layer(image)
             if index in STAGE_ENDS[arch]:
                 stage = STAGE_ENDS[arch].index(index)
-                assert relative_error(outputs[stage], image) < 1e-5
+                assert relative_error(outputs[stage], image) < 1e-12
 
 
 def test_paddle_variant_floors_the_squeeze_and_always_expands():
@@ -81,7 +81,7 @@ def test_wrong_arguments_are_named(kwargs, error):
 
 
 @pytest.mark.parametrize('library', ['mmseg', 'mmpretrain'])
-def test_plain_name_stays_the_librarys_own(library):
+def test_plain_name_is_the_class_of_the_library(library):
     registry = pytest.importorskip(f'{library}.registry').MODELS
     __import__(f'{library}.models')
     assert registry.get('MobileNetV3').__module__.startswith(library)

@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(scope='session')
 def imagenet_digits(tmp_path_factory) -> Path:
-    """Digits of scikit-learn, 72x64: two of each class in ``train/CLASS``, one in ``val`` with ``meta/val.txt``."""
+    """Write scikit-learn's digits, 72x64: two per class in ``train/CLASS``, one in ``val`` with ``meta/val.txt``."""
     from sklearn.datasets import load_digits
 
     root = tmp_path_factory.mktemp('data') / 'digits_imagenet'

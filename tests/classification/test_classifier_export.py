@@ -33,7 +33,7 @@ def test_export(family, tmp_path):
 
     description = json.loads((result.work_dir / 'model.json').read_text())
     assert len(description['classes']) == 1000 and description['classes'][281].startswith('tabby')
-    # The whole way from an image: what the runtime says is what PyTorch does.
+    # From the image file on, the runtime gives the result of PyTorch.
     image = cv2.imread(str(tmp_path / 'image.png'))
     network = build_model(cfg).eval()
     network.load_state_dict(torch.load(tmp_path / 'random.pth')['state_dict'])

@@ -58,7 +58,7 @@ def test_one_epoch_of_the_recipe(trained):
     assert list(trained.glob('best_accuracy_top1_epoch_1.pth'))
 
 
-def test_evaluation_counts_what_is_right(trained, imagenet_digits, tmp_path):
+def test_evaluation_counts_correct_predictions(trained, imagenet_digits, tmp_path):
     cfg = load_config(RECIPE, digits_options(imagenet_digits))
     metrics = test(cfg, trained / 'epoch_1.pth', work_dir=tmp_path, out=tmp_path / 'all.pkl', show_dir='drawings')
     predictions = pickle.loads((tmp_path / 'all.pkl').read_bytes())
@@ -74,7 +74,7 @@ def test_evaluation_counts_what_is_right(trained, imagenet_digits, tmp_path):
     assert cv2.imread(str(drawings[0])).shape == (224, 224, 3)
 
 
-def test_drawings_of_a_test_have_the_right_colours(trained, imagenet_digits, tmp_path):
+def test_drawings_of_a_test_have_the_right_colors(trained, imagenet_digits, tmp_path):
     root = shutil.copytree(imagenet_digits, tmp_path / 'data')
     red = np.zeros((64, 72, 3), np.uint8)
     red[..., 2] = 200
@@ -109,7 +109,7 @@ def test_predictions(trained, tmp_path):
     assert all(top['class'] == str(top['label']) for top in entry['top'])
     drawing = cv2.imread(entry['drawing'])
     assert drawing.shape == (300, 420, 3)
-    # The label stands in the upper left corner, the rest is the image.
+    # The label is in the upper left corner, the rest is the image.
     difference = np.abs(drawing.astype(int) - cv2.imread(str(file))).mean(2)
     assert difference[:40, :120].mean() > 10 and difference[150:].mean() < 3
 
@@ -185,7 +185,7 @@ def test_folders_are_checked(imagenet_digits, tmp_path):
         check(root, 'val')
     with pytest.raises(UserError, match=r"another order than the folders.*list them as '0', '1'"):
         check(root, 'train', **{'train_dataloader.dataset.metainfo': dict(classes=list('1023456789'))})
-    # Names of one's own are allowed.
+    # Other names are allowed.
     check(root, 'train', **{'train_dataloader.dataset.metainfo': dict(classes=[f'digit {i}' for i in range(10)])})
     shutil.rmtree(root / 'val')
     with pytest.raises(UserError, match='val data: val is missing'):
@@ -213,5 +213,5 @@ def test_the_guides_config_trains_on_folders(imagenet_digits, tmp_path):
     runner = train(cfg, work_dir=tmp_path / 'work')
     assert runner.iter == 2 and runner.model.head.fc.out_features == 10
     checkpoint = torch.load(tmp_path / 'work' / 'epoch_1.pth', weights_only=False)
-    # The names of the folders travel in the checkpoint.
+    # The checkpoint has the names of the folders.
     assert list(checkpoint['meta']['dataset_meta']['classes']) == DIGITS

@@ -1,4 +1,4 @@
-"""PaddleClas' augmentation: the distribution of its crops, the values of its pixels."""
+"""PaddleClas's augmentation: distribution of the crops and values of the pixels."""
 
 import cv2
 import numpy as np
@@ -104,21 +104,21 @@ def steps(transform, kind):
     return [step for policy in transform.transforms for step in policy if type(step).__name__ == kind]
 
 
-def test_auto_augment_rotates_against_the_clock_and_fills_with_grey():
+def test_auto_augment_rotates_counterclockwise_and_fills_with_gray():
     init_default_scope('mmpretrain')
     augment = PaddleAutoAugment(128)
     assert len(augment.transforms) == 25
     rotations = steps(augment, 'Rotate')
     assert sorted(round(step.angle) for step in rotations) == [10, 27, 27, 27, 30, 30]
     image = np.zeros((101, 101, 3), np.uint8)
-    # A mark right of the centre.
+    # A mark right of the center.
     image[50, 90] = 255
     for step in (*rotations, *steps(augment, 'Shear')):
         step.prob = 1.0
         turned = step(dict(img=image))['img']
-        # What is uncovered is grey in all three channels; the corners are, whatever the angle.
-        grey = (turned == 128).all(2)
-        assert grey.any() and not ((turned == 128).any(2) & ~grey).any()
+        # Uncovered pixels, as those of the corners at every angle, are gray in all three channels.
+        gray = (turned == 128).all(2)
+        assert gray.any() and not ((turned == 128).any(2) & ~gray).any()
         if step in rotations:
             row, column = np.argwhere((turned == 255).all(2))[0]
             assert row < 50 and column > 50

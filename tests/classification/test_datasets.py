@@ -1,4 +1,4 @@
-"""Unlabelled images: lists and folders, what cannot be read, and the report of it."""
+"""Unlabeled images: lists, folders, unreadable images and their report."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from lcnet_mm.classification.datasets import ImageList
-from lcnet_mm.classification.hooks import UnreadableImagesHook, image_lists, merge_processes
+from lcnet_mm.classification.hooks import UnreadableImagesHook, _image_lists, _merge_processes
 from lcnet_mm.utils.errors import UserError, run_cli
 
 LOAD = [dict(type='LoadImageFromFile')]
@@ -26,14 +26,14 @@ PACK = [*LOAD, dict(type='PackInputs')]
 
 
 def write_image(path, value):
-    """A small image in one grey, which survives every format exactly."""
+    """Write a small image of one gray level, which every format stores exactly."""
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), np.full((16, 24, 3), value, np.uint8))
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """20 images in two folders, one of them with a space in its name; the grey is ten times the number."""
+    """Make 20 images in two folders, one of them with a space in its name; the gray level is ten times the number."""
     for number in range(20):
         write_image(tmp_path / 'pool' / ('a b' if number < 10 else 'c') / f'{number:02d} x.png', 10 * number)
     return tmp_path / 'pool'
@@ -53,14 +53,14 @@ def spoil(folder):
 
 
 def write_list(folder, suffix=lambda number: ''):
-    """A list of the images, relative to the folder."""
+    """Write a list of the images, relative to the folder."""
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob('*.png'))
     file = folder.parent / 'list.txt'
     file.write_text('\n'.join(f'{name}{suffix(number)}' for number, name in enumerate(names)) + '\n')
     return file
 
 
-def greys(dataset):
+def gray_levels(dataset):
     return [int(dataset[idx]['img'][0, 0, 0]) for idx in range(len(dataset))]
 
 
@@ -70,8 +70,8 @@ def test_list_and_folders_give_the_same(folder):
     walked = ImageList(data_root=str(folder), pipeline=LOAD)
     named = ImageList(data_root=str(folder), folders=['a b', 'c'], pipeline=LOAD)
     only = ImageList(data_root=str(folder), folders='c', pipeline=LOAD)
-    assert greys(listed) == greys(walked) == greys(named) == [10 * number for number in range(20)]
-    assert greys(only) == [10 * number for number in range(10, 20)]
+    assert gray_levels(listed) == gray_levels(walked) == gray_levels(named) == [10 * number for number in range(20)]
+    assert gray_levels(only) == [10 * number for number in range(10, 20)]
     assert listed.get_data_info(3) == dict(img_path=str(folder / 'a b/03 x.png'), gt_label=-1, sample_idx=3)
     assert listed.get_data_info(-1)['sample_idx'] == 19
 
@@ -80,7 +80,7 @@ def test_lines_of_other_systems_and_absolute_paths(folder, tmp_path):
     file = tmp_path / 'list.txt'
     file.write_bytes(b'a b/00 x.png\r\n\r\n  ' + os.fsencode(folder / 'c' / '11 x.png') + b'  \n\nc/12 x.png')
     images = ImageList(ann_file=file.name, data_root=str(tmp_path), data_prefix='pool', pipeline=LOAD)
-    assert greys(images) == [0, 110, 120]
+    assert gray_levels(images) == [0, 110, 120]
 
 
 def test_labels_are_those_of_mmpretrain(folder):
@@ -99,10 +99,10 @@ def test_labels_are_those_of_mmpretrain(folder):
 def test_indices_and_subsets(folder, indices):
     images = ImageList(data_root=str(folder), pipeline=LOAD, indices=indices)
     expected = list(range(20))[:6] if indices == 6 else list(range(20))[-6:] if indices == -6 else indices
-    assert greys(images) == [10 * number for number in expected]
+    assert gray_levels(images) == [10 * number for number in expected]
     assert len(images.unreadable) == len(expected)
     subset = images.get_subset([2, 0])
-    assert greys(subset) == [10 * expected[2], 10 * expected[0]] and len(subset.unreadable) == 2
+    assert gray_levels(subset) == [10 * expected[2], 10 * expected[0]] and len(subset.unreadable) == 2
 
 
 def test_suffixes_links_and_loops(folder, tmp_path):
@@ -110,7 +110,7 @@ def test_suffixes_links_and_loops(folder, tmp_path):
     write_image(tmp_path / 'elsewhere' / '99.JPG', 200)
     (folder / 'd').symlink_to(tmp_path / 'elsewhere')
     (folder / 'c' / 'back').symlink_to(folder)
-    assert greys(ImageList(data_root=str(folder), pipeline=LOAD))[19:] == [190, 200]
+    assert gray_levels(ImageList(data_root=str(folder), pipeline=LOAD))[19:] == [190, 200]
 
 
 def test_unreadable_images_are_replaced_and_named(folder):
@@ -118,7 +118,7 @@ def test_unreadable_images_are_replaced_and_named(folder):
     file = write_list(folder)
     file.write_text(file.read_text() + 'a b/01 x.png\n')
     images = ImageList(str(file), data_prefix=str(folder), pipeline=LOAD, max_unreadable=0.25)
-    first = greys(images)
+    first = gray_levels(images)
     assert images.num_unreadable == 5 and images.unreadable_paths(10) == [*bad[1:], bad[0]]
     assert images.unreadable_paths(2) == bad[1:3]
     again = ImageList(str(file), data_prefix=str(folder), pipeline=LOAD, max_unreadable=0.25)
@@ -144,7 +144,7 @@ def test_workers_share_what_they_find(folder):
 
 
 @pytest.mark.parametrize('workers', [0, 1])
-def test_too_many_stop_the_run_with_one_line(folder, workers, capsys):
+def test_too_many_unreadable_images_stop_the_run_with_one_line(folder, workers, capsys):
     bad = spoil(folder)
     images = ImageList(data_root=str(folder), pipeline=LOAD, max_unreadable=0.11)
     loader = DataLoader(images, 1, num_workers=workers, collate_fn=list)
@@ -160,7 +160,7 @@ def test_too_many_stop_the_run_with_one_line(folder, workers, capsys):
         'max_unreadable=0.11',
         bad[1],
         bad[2],
-        'no image, or truncated',
+        'not an image, or truncated',
     ):
         assert word in line, line
     assert not any('Traceback' in line for line in lines)
@@ -176,14 +176,14 @@ def test_reasons_and_other_errors(folder):
         ImageList(str(file), data_prefix=str(folder), pipeline=LOAD, max_unreadable=1, max_refetch=3)[0]
     with pytest.raises(UserError, match=r'01 x.png cannot be read .missing.; a test needs every image'):
         ImageList(str(file), data_prefix=str(folder), pipeline=LOAD, test_mode=True)[0]
-    # A fault after the loading is the pipeline's and not the image's.
+    # An error after loading is that of the pipeline, not of the image.
     images = ImageList(data_root=str(folder), pipeline=[*LOAD, dict(type='CenterCrop', crop_size=8), fail])
     with pytest.raises(ZeroDivisionError):
         images[0]
     assert images.num_unreadable == 0
     pillow = [dict(type='LoadImageFromFile', imdecode_backend='pillow')]
     images = ImageList(data_root=str(folder), pipeline=pillow, max_unreadable=1)
-    assert len(greys(images)) == 19 and images.unreadable_paths(9) == bad[1:]
+    assert len(gray_levels(images)) == 19 and images.unreadable_paths(9) == bad[1:]
 
 
 def fail(results):
@@ -195,11 +195,11 @@ MISTAKES = {
     'folder of images .*nothing does not exist': lambda root: dict(data_root=str(root), folders='nothing'),
     'list of images .*empty.txt is empty': lambda root: dict(ann_file=write(root, 'empty.txt', b'\n \n')),
     'has no image': lambda root: dict(data_root=str(root / 'bare')),
-    "line 2: expected 'PATH CLASS_INDEX', got 'b.png x'": lambda root: labelled(root, b'a.png 0\nb.png x\n'),
-    "line 3: expected 'PATH CLASS_INDEX', got 'b.png'": lambda root: labelled(root, b'a.png 0\n\nb.png\n'),
-    "line 1: expected 'PATH CLASS_INDEX', got 'a.png -1'": lambda root: labelled(root, b'a.png -1\n'),
-    'line 2: class index 2, but the data set has 2 classes': lambda root: labelled(root, b'a.png 1\nb.png 2\n'),
-    'line 1 is no text': lambda root: dict(ann_file=write(root, 'x.pth', b'PK\0\0\n')),
+    "line 2: expected 'PATH CLASS_INDEX', got 'b.png x'": lambda root: labeled(root, b'a.png 0\nb.png x\n'),
+    "line 3: expected 'PATH CLASS_INDEX', got 'b.png'": lambda root: labeled(root, b'a.png 0\n\nb.png\n'),
+    "line 1: expected 'PATH CLASS_INDEX', got 'a.png -1'": lambda root: labeled(root, b'a.png -1\n'),
+    'line 2: class index 2, but the data set has 2 classes': lambda root: labeled(root, b'a.png 1\nb.png 2\n'),
+    'line 1 is not text': lambda root: dict(ann_file=write(root, 'x.pth', b'PK\0\0\n')),
 }
 
 
@@ -208,8 +208,8 @@ def write(root, name, content):
     return str(root / name)
 
 
-def labelled(root, content):
-    return dict(ann_file=write(root, 'labelled.txt', content), with_label=True, classes=['cat', 'dog'])
+def labeled(root, content):
+    return dict(ann_file=write(root, 'labeled.txt', content), with_label=True, classes=['cat', 'dog'])
 
 
 @pytest.mark.parametrize('message', MISTAKES)
@@ -238,28 +238,28 @@ def test_names_with_line_breaks_and_closed_folders(folder):
 def test_lists_are_found_in_wrappers(folder):
     init_default_scope('mmpretrain')
     file = write_list(folder, lambda number: f' {number % 2}')
-    unlabelled = dict(type='ImageList', data_root=str(folder), pipeline=LOAD)
+    unlabeled = dict(type='ImageList', data_root=str(folder), pipeline=LOAD)
     supervised = dict(
         type='CustomDataset', ann_file=str(file), data_prefix=str(folder), pipeline=LOAD, classes=['a', 'b']
     )
-    mixed = ConcatDataset([supervised, unlabelled], ignore_keys='classes')
+    mixed = ConcatDataset([supervised, unlabeled], ignore_keys='classes')
     assert len(mixed) == 40 and mixed.metainfo['classes'] == ('a', 'b')
-    assert greys(mixed)[20:] == greys(mixed)[:20] and mixed[25]['gt_label'] == -1
-    assert list(image_lists(mixed)) == [mixed.datasets[1]]
-    repeated = dict(type='RepeatDataset', dataset=unlabelled, times=2)
-    deep = ConcatDataset([repeated, unlabelled])
-    assert list(image_lists(deep)) == [deep.datasets[0].dataset, deep.datasets[1]]
+    assert gray_levels(mixed)[20:] == gray_levels(mixed)[:20] and mixed[25]['gt_label'] == -1
+    assert list(_image_lists(mixed)) == [mixed.datasets[1]]
+    repeated = dict(type='RepeatDataset', dataset=unlabeled, times=2)
+    deep = ConcatDataset([repeated, unlabeled])
+    assert list(_image_lists(deep)) == [deep.datasets[0].dataset, deep.datasets[1]]
     balanced = ClassBalancedDataset(ImageList(data_root=str(folder)), 0.1)
-    assert list(image_lists(balanced)) == [balanced.dataset]
+    assert list(_image_lists(balanced)) == [balanced.dataset]
     sliced = Runner.build_dataloader(
         dict(dataset=mixed, sampler=dict(type='DefaultSampler'), batch_size=2, num_batch_per_epoch=3)
     )
-    (copied,) = image_lists(sliced.dataset)
+    (copied,) = _image_lists(sliced.dataset)
     assert copied.name == mixed.datasets[1].name and copied.unreadable.is_shared()
 
 
 class Net(nn.Module):
-    """Learns nothing, quickly."""
+    """A model that trains quickly and learns nothing."""
 
     def __init__(self):
         super().__init__()
@@ -270,7 +270,7 @@ class Net(nn.Module):
 
 
 class Spoil(Hook):
-    """Take an image away after the first epoch."""
+    """Delete an image after the first epoch."""
 
     def __init__(self, path):
         self.path = path
@@ -334,14 +334,14 @@ def test_training_stops_when_too_many_are_unreadable(folder, tmp_path):
 
 
 def report_in_process(rank, folder, store, results):
-    """What a process of a distributed training does, without the training."""
+    """Do what a process of a distributed training does, without training."""
     try:
         torch.distributed.init_process_group('gloo', f'file://{store}', world_size=2, rank=rank)
         images = ImageList(data_root=str(folder), pipeline=LOAD, max_unreadable=0.3)
         for idx in range(rank, len(images), 2):
             images[idx]
         before = images.num_unreadable
-        merge_processes(images)
+        _merge_processes(images)
         results.put((rank, before, images.unreadable_paths(10)))
     except BaseException:
         traceback.print_exc(file=sys.stderr)
@@ -349,7 +349,7 @@ def report_in_process(rank, folder, store, results):
         raise
 
 
-def test_processes_put_together_what_they_found(folder, tmp_path):
+def test_processes_merge_their_records(folder, tmp_path):
     for name in ('a b/02 x.png', 'a b/04 x.png', 'c/15 x.png'):
         (folder / name).write_bytes(b'x')
     context = torch.multiprocessing.get_context('fork')

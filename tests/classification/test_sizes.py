@@ -38,7 +38,7 @@ ABLATIONS = {
     'without-last-conv': (527_896, 43.379),
 }
 # PaddleClas' model zoo: parameters in millions, which contain the BN statistics, and FLOPs in millions; then both in
-# the paper, which rounds some and cuts others.
+# the paper, which rounds some and truncates others.
 RIVALS = {
     'mobilenetv1_1x': (4.25, 578.88, 4.3, 578),
     'mobilenetv2_0.25x': (1.53, 34.18, 1.5, 34),
@@ -63,7 +63,7 @@ def bn_statistics(model):
 
 
 def paddle_flops(model):
-    """FLOPs as PaddleClas counts them, in millions: with the elements that are pooled."""
+    """Return FLOPs in millions as PaddleClas counts them, which includes the pooled elements."""
     pooled = []
     for module in model.modules():
         if isinstance(module, SELayer | torch.nn.AdaptiveAvgPool2d | FastAdaptiveAvgPool):
@@ -72,7 +72,7 @@ def paddle_flops(model):
 
 
 @pytest.mark.parametrize('width', WIDTHS)
-def test_widths_have_the_originals_size(width):
+def test_widths_have_the_size_of_the_original(width):
     params, macs, published, rounded = WIDTHS[width]
     model = build(f'pplcnet_{width}x')
     total = measure(model, (3, 224, 224)).total
@@ -85,7 +85,7 @@ def test_widths_have_the_originals_size(width):
 
 
 @pytest.mark.parametrize('name', ABLATIONS)
-def test_ablations_have_the_originals_size(name):
+def test_ablations_have_the_size_of_the_original(name):
     params, macs = ABLATIONS[name]
     total = measure(build(f'ablations/pplcnet_0.5x_{name}'), (3, 224, 224)).total
     assert total.params == params
@@ -97,18 +97,18 @@ def test_all_ablations_of_the_paper_are_there():
     assert names == {f'pplcnet_0.5x_{name}_in1k' for name in ABLATIONS}
 
 
-def test_relu_stands_everywhere_without_hswish():
+def test_relu_is_everywhere_without_hswish():
     model = build('ablations/pplcnet_0.5x_without-hswish')
     kinds = {type(module).__name__ for module in model.modules()}
     assert 'ReLU' in kinds and not any('wish' in kind for kind in kinds)
 
 
 @pytest.mark.parametrize('name', RIVALS)
-def test_rivals_have_the_originals_size(name):
+def test_baselines_have_the_size_of_the_original(name):
     params, flops, paper_params, paper_flops = RIVALS[name]
     model = build(name)
     counted = (sum(p.numel() for p in model.parameters()) + bn_statistics(model)) / 1e6
-    # Two digits, rounded or cut.
+    # Two digits, rounded or truncated.
     assert params - 0.005 <= counted < params + 0.01 and abs(counted - paper_params) < 0.06
     assert paddle_flops(model) == pytest.approx(flops, abs=0.02) and abs(flops - paper_flops) < 1
 

@@ -1,4 +1,4 @@
-"""The distiller: its losses in numbers, who learns, who does not, and what its checkpoints hold."""
+"""The distiller: values of the losses, which network learns, and the content of checkpoints."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ LABELS = samples(3, -1, 9, 0)
 
 
 def symmetric_kl(student, teacher, epsilon=1e-12):
-    """PaddleClas's DMLLoss, written out in NumPy in double precision."""
+    """Compute PaddleClas's DMLLoss in NumPy in double precision."""
 
     def softmax(logits):
         shifted = np.exp(logits - logits.max(1, keepdims=True))
@@ -69,13 +69,13 @@ def symmetric_kl(student, teacher, epsilon=1e-12):
 
 
 @pytest.mark.parametrize('scale', [0.1, 1.0, 5.0])
-def test_loss_is_the_originals(scale):
+def test_loss_equals_the_original(scale):
     generator = torch.Generator().manual_seed(0)
     student, teacher = (scale * torch.randn(7, 23, generator=generator) for _ in range(2))
     expected = symmetric_kl(student.numpy(), teacher.numpy())
     assert SymmetricKLLoss()(student, teacher).item() == pytest.approx(expected, rel=1e-6, abs=1e-6)
     assert SymmetricKLLoss(loss_weight=3.0)(student, teacher).item() == pytest.approx(3 * expected, rel=1e-6, abs=1e-6)
-    # Symmetric, and nothing to learn from an equal.
+    # Symmetric, and 0 for equal logits.
     torch.testing.assert_close(SymmetricKLLoss()(student, teacher), SymmetricKLLoss()(teacher, student))
     assert SymmetricKLLoss()(student, student).item() == 0
 
@@ -84,7 +84,7 @@ def test_loss_is_finite_for_certain_teachers():
     logits = torch.tensor([[100.0, 0.0], [-100.0, 0.0]], requires_grad=True)
     loss = SymmetricKLLoss()(logits, torch.tensor([[-100.0, 0.0], [100.0, 0.0]]))
     loss.backward()
-    # ln 1e12, the epsilon's.
+    # ln 1e12, from the epsilon.
     assert loss.item() == pytest.approx(np.log(1e12), rel=1e-5) and torch.isfinite(logits.grad).all()
 
 
@@ -190,7 +190,7 @@ def test_mutual_learning_teaches_both():
 def test_checkpoints_hold_the_student_alone_or_both(checkpoint):
     model = build(checkpoint)
     plain = MODELS.build(classifier())
-    # By mmengine's functions, which save and resume, and by torch's.
+    # With mmengine's functions, which save and resume, and with torch's.
     for state in (get_state_dict(model), model.state_dict()):
         assert state.keys() == plain.state_dict().keys()
         plain.load_state_dict(state)

@@ -56,12 +56,12 @@ def scans(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def teacher(tmp_path_factory):
-    """Random weights of the teacher, and beside them of the student, whose outputs depend on the image."""
+    """Write random weights of a teacher and of a student, whose outputs depend on the image."""
     folder = tmp_path_factory.mktemp('weights')
     for name in ('labels', 'teacher'):
         path = save_random(load_config(f'configs/demo/ssld/{name}.py'), folder / f'{name}.pth')
         checkpoint = torch.load(path)
-        # Confident enough for a loss and gradients that are not lost in the rounding.
+        # Confident enough for a loss and gradients well above the rounding.
         checkpoint['state_dict']['head.fc.weight'] *= 30
         torch.save(checkpoint, path)
     return folder / 'teacher.pth'
@@ -79,7 +79,7 @@ def first_loss(work_dir: Path) -> float:
     return next(entry['loss_distill'] for entry in map(json.loads, file.read_text().splitlines()) if 'loss' in entry)
 
 
-def test_two_processes_are_one_with_twice_the_batch(scans, teacher, tmp_path):
+def test_two_processes_equal_one_with_twice_the_batch(scans, teacher, tmp_path):
     half, whole = (write_config(tmp_path, scans, teacher, batch) for batch in (8, 16))
     train(load_config(whole), work_dir=tmp_path / 'one')
     result = subprocess.run(
@@ -103,7 +103,7 @@ def test_two_processes_are_one_with_twice_the_batch(scans, teacher, tmp_path):
         torch.testing.assert_close(two[name], value, rtol=1e-5, atol=1e-5)
 
 
-def test_checkpoints_resume_and_are_the_students(scans, teacher, tmp_path):
+def test_checkpoints_resume_and_are_those_of_the_student(scans, teacher, tmp_path):
     config = write_config(tmp_path, scans, teacher, 8)
     cfg = load_config(config)
     train(cfg, work_dir=tmp_path / 'work')

@@ -1,4 +1,4 @@
-"""ATSS of the paper's time, written out box by box and point by point."""
+"""Reference of ATSS of the paper's time, box by box and point by point."""
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ def make_points(height: int, width: int) -> Points:
 
 
 def assign_one_image(points: Points, boxes: np.ndarray, topk: int = 9, cell_scale: float = 5) -> np.ndarray:
-    """The written-out reference: box by box, point by point (docs/specification/picodet.md#atss-generation-0)."""
+    """Assign box by box and point by point (docs/specification/picodet.md#atss-generation-0)."""
     centers, strides = points.centers.numpy().astype(np.float64), points.strides.numpy()[:, 0]
     best = np.full(len(centers), -1.0)
     assigned = np.full(len(centers), -1)

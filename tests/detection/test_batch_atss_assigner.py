@@ -8,13 +8,13 @@ from lcnet_mm.detection.structures import GroundTruth, Points
 
 
 def assign(points: Points, gt: GroundTruth, num_images: int) -> torch.Tensor:
-    """Assign without predictions, which ATSS does not look at."""
+    """Assign without predictions, which ATSS does not use."""
     size = num_images, len(points.centers)
     return BatchATSSAssigner().assign(points, gt, torch.zeros(*size, 1), torch.zeros(*size, 4)).gt_index
 
 
 @pytest.mark.parametrize('seed', range(5))
-def test_equals_the_written_out_reference(seed):
+def test_equals_the_reference(seed):
     rng = np.random.default_rng(seed)
     points = make_points(256, 320)
     per_image = [random_boxes(rng, count, 256, 320) for count in (3, 0, 25, 1)]
@@ -44,7 +44,7 @@ def test_no_boxes_and_levels_smaller_than_topk():
     assert (assigned[1] == 0).any()
 
 
-def test_five_hundred_boxes_per_image_take_the_memory_of_their_distances():
+def test_memory_for_five_hundred_boxes_per_image_is_that_of_the_distances():
     points = make_points(320, 320)
     rng = np.random.default_rng(0)
     boxes = torch.tensor(random_boxes(rng, 8 * 500, 320, 320), dtype=torch.float)

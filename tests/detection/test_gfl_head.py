@@ -47,7 +47,7 @@ def test_parameters_and_initial_prior():
     assert scores.mean().item() == pytest.approx(0.01, rel=0.02)
 
 
-def test_boxes_are_expectations_around_the_middle_of_the_cells():
+def test_boxes_are_expectations_around_the_centers_of_the_cells():
     head = make_head().eval()
     feats = make_feats(1)
     cls_logits, reg_logits = head(feats)
@@ -63,7 +63,7 @@ def test_boxes_are_expectations_around_the_middle_of_the_cells():
 
 
 def reference_losses(head, cls_logits, reg_logits, instances) -> dict[str, float]:
-    """The three losses written out point by point in NumPy (docs/specification/picodet.md#losses, generation 0)."""
+    """Compute the three losses point by point in NumPy (docs/specification/picodet.md#losses, generation 0)."""
     points = head.get_points(cls_logits)
     logits = torch.cat([x.flatten(2) for x in cls_logits], 2).transpose(1, 2).double().numpy()
     bins = torch.cat([x.flatten(2) for x in reg_logits], 2).transpose(1, 2).double().numpy()
@@ -107,11 +107,11 @@ def reference_losses(head, cls_logits, reg_logits, instances) -> dict[str, float
 
 
 @pytest.mark.parametrize('scale', [1.0, 30.0])
-def test_losses_equal_the_written_out_reference(scale):
+def test_losses_equal_the_reference(scale):
     head = make_head().eval()
     with torch.no_grad():
         for predictor in head.predictors:
-            # Spread the logits: at their initial values all points look alike, and the weights stay below the clamp.
+            # Spread the logits: at their initial values all points are alike, and the weights stay below the clamp.
             predictor.weight.mul_(scale)
             predictor.bias.add_(3.0 if scale > 1 else 0.0)
         cls_logits, reg_logits = head(make_feats())

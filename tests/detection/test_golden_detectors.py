@@ -1,4 +1,4 @@
-"""The released generations against what the original computed for the same weights and images.
+"""The released generations compared with the outputs of the original for the same weights and images.
 
 Everything is computed in float64: in float32 two machines differ by more than the tolerance. What is left is the
 rounding of the original, which computed in float32; its case says how large it is in ``float32_vs_float64``.
@@ -100,7 +100,7 @@ def test_losses_of_release_2_4(epoch, phase):
 
 
 class Recorder:
-    """An assigner that keeps its last assignment."""
+    """An assigner that records its last assignment."""
 
     def __init__(self, assigner) -> None:
         self.assigner = assigner

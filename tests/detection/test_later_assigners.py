@@ -1,4 +1,4 @@
-"""Task alignment, SimOTA and the strict ATSS against references written out box by box."""
+"""Task alignment, SimOTA and the strict ATSS compared with references that work box by box."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ COUNTS = (3, 0, 14, 1)
 
 
 def make_strict_atss() -> BatchATSSAssigner:
-    """ATSS of release 2.4."""
+    """Build ATSS of release 2.4."""
     return BatchATSSAssigner(inclusive=False, unbiased=True, inside_margin=1e-9, conflicts='all')
 
 
@@ -53,7 +53,7 @@ def inside(points: Points, boxes: np.ndarray, margin: float) -> np.ndarray:
 
 
 def settle(mask: np.ndarray, overlaps: np.ndarray) -> np.ndarray:
-    """Points of several boxes go to the box of all with the largest overlap; (G, P) to (P,)."""
+    """Give points of several boxes to the box of all with the largest overlap; (G, P) to (P,)."""
     assigned = np.where(mask.any(0), mask.argmax(0), -1)
     several = mask.sum(0) > 1
     assigned[several] = overlaps[:, several].argmax(0)

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from lcnet_mm.detection import PAN
 
 
-def test_outputs_are_the_written_out_sums():
+def test_outputs_are_the_sums():
     torch.manual_seed(0)
     pan = PAN([4, 6, 8], 5)
     c3, c4, c5 = torch.randn(2, 4, 16, 12), torch.randn(2, 6, 8, 6), torch.randn(2, 8, 4, 3)

@@ -1,4 +1,4 @@
-"""One line of a config changes the width of a PicoDet, or the size of its images, or its order in memory."""
+"""Changing the width, the input size and the memory format of a PicoDet with one line of a config."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from mmengine.registry import FUNCTIONS, init_default_scope
 from mmengine.structures import InstanceData
 
 from lcnet_mm.apis import load_config, train
-from lcnet_mm.detection import PicoDetSimOTAHead
+from lcnet_mm.detection import PicoDetSimOTAHead, set_input_size
 from lcnet_mm.engine import ChannelsLastHook
 from lcnet_mm.utils.models import build_model
 
@@ -89,31 +89,60 @@ def test_explicit_channels_that_agree(tmp_path):
     assert cfg.model.to_dict() == before
 
 
-@pytest.mark.parametrize('size', [416, 640, 352])
-def test_one_line_changes_the_size(size, tmp_path):
-    """Another data file, or for a size that has none, a copy of one with another number."""
-    text = (CONFIGS / 'picodet_like' / 'lcnet_1x_coco.py').read_text().replace("'../", f"'{CONFIGS}/")
-    datasets = CONFIGS / '_base_' / 'datasets'
-    path = datasets / f'coco_picodet_{size}.py'
-    if not path.exists():
-        source = (datasets / 'coco_picodet_416.py').read_text().replace("'./", f"'{datasets}/")
-        path = tmp_path / path.name
-        path.write_text(source.replace('input_size = 416', f'input_size = {size}'))
-    mine = text.replace(str(datasets / 'coco_picodet_320.py'), str(path))
-    assert sum(a != b for a, b in zip(text.splitlines(), mine.splitlines(), strict=True)) == 1
-    (tmp_path / 'mine.py').write_text(mine)
-    cfg = load_config(tmp_path / 'mine.py')
+SET_SIZE = 'from lcnet_mm.detection import set_input_size\n\nset_input_size(_base_, {})\n'
+
+
+@pytest.mark.parametrize('reader', [load_config, Config.fromfile])
+@pytest.mark.parametrize('base, size', [('lcnet_1x_coco', 352), ('picodet_l_640_coco', 416)])
+def test_one_line_changes_the_size(base, size, reader, tmp_path):
+    """A config that starts from a finished one, read by this package or by mmengine alone."""
+    before = load_config(CONFIGS / 'picodet_like' / f'{base}.py')
+    write_config(tmp_path / 'mine.py', base, SET_SIZE.format(size))
+    cfg = reader(tmp_path / 'mine.py')
 
     init_default_scope('mmdet')
     cv2.imwrite(str(tmp_path / 'image.png'), np.zeros((30, 50, 3), np.uint8))
-    for loader in (cfg.val_dataloader, cfg.test_dataloader):
-        steps = [step for step in loader.dataset.pipeline if step.type != 'LoadAnnotations']
+    for pipeline in (cfg.val_dataloader.dataset.pipeline, cfg.test_dataloader.dataset.pipeline, cfg.test_pipeline):
+        steps = [step for step in pipeline if step.type != 'LoadAnnotations']
         sample = Compose(steps)(dict(img_path=str(tmp_path / 'image.png'), img_id=0))
         assert sample['inputs'].shape == (3, size, size)
     assert cfg.train_dataloader.collate_fn.sizes == [size - 64, size - 32, size, size + 32, size + 64]
     assert FUNCTIONS.get(cfg.train_dataloader.collate_fn.type) is not None
-    _, shapes = forward(cfg, size)
-    assert [shape[-1] for shape in shapes] == [size // 8, size // 16, size // 32]
+    assert cfg.model == before.model and cfg.train_dataloader.batch_size == before.train_dataloader.batch_size
+    assert set(cfg) == set(before)
+
+
+def test_the_size_reaches_a_pipeline_taken_from_the_base(tmp_path):
+    lines = SET_SIZE.format(352)
+    lines += 'val_dataloader = dict(dataset=dict(_delete_=True, pipeline={{_base_.test_pipeline}}))\n'
+    cfg = write_config(tmp_path / 'mine.py', 'lcnet_1x_coco', lines)
+    assert cfg.val_dataloader.dataset.pipeline[1].scale == (352, 352)
+
+
+@pytest.mark.parametrize(
+    'base, size, error, words',
+    [
+        ('picodet_like/lcnet_1x_coco.py', '352', TypeError, ("'352'",)),
+        ('picodet_like/lcnet_1x_coco.py', 64, ValueError, ('size 64', 'would be 0')),
+        ('imagenet/pplcnet_1x_in1k.py', 352, ValueError, ('keep_ratio',)),
+    ],
+)
+def test_a_size_that_cannot_be_set(base, size, error, words):
+    cfg = load_config(CONFIGS / base)
+    before = cfg.to_dict()
+    with pytest.raises(error) as caught:
+        set_input_size(cfg, size)
+    for word in words:
+        assert word in str(caught.value)
+    assert cfg.to_dict() == before
+
+
+def test_pipelines_of_different_sizes_are_refused():
+    cfg = load_config(
+        CONFIGS / 'picodet_like' / 'lcnet_1x_coco.py', {'val_dataloader.dataset.pipeline.1.scale': (96, 64)}
+    )
+    with pytest.raises(ValueError, match=r'64, 96, 320'):
+        set_input_size(cfg, 352)
 
 
 def test_configs_hold_no_size_that_nothing_reads():
@@ -162,7 +191,7 @@ def test_channels_last_keeps_the_average_and_the_switch_of_the_assigner(digits, 
 
 
 def test_an_image_whose_boxes_get_no_point_counts_as_one_positive():
-    """PaddleDetection's SimOTA counts it so (docs/specification/picodet.md#positive-count)."""
+    """As in PaddleDetection's SimOTA (docs/specification/picodet.md#positive-count)."""
     torch.manual_seed(0)
     head = PicoDetSimOTAHead(2, 4, train_cfg=ConfigDict(assigner=dict(type='BatchSimOTAAssigner'))).double()
     maps = head([torch.randn(3, 4, side, side).double() for side in (8, 4, 2, 1)])

@@ -1,4 +1,4 @@
-"""mmdet's own detectors and its inferencer take the backbone as it is."""
+"""The backbone in detectors of mmdet and its inferencer."""
 
 import cv2
 import numpy as np

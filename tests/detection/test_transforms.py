@@ -13,7 +13,7 @@ INTERPOLATIONS = (cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_AREA, cv2.INTER
 
 
 def distort_step_by_step(image_rgb: np.ndarray, prob: float) -> np.ndarray:
-    """The original's four operations one after the other, drawing from the same generator in the same order."""
+    """Apply the four operations of the original one after the other, with the same random numbers."""
     image = image_rgb.astype(np.float64)
     for operation in np.random.permutation(4):
         if np.random.rand() >= prob:
@@ -136,7 +136,7 @@ def make_batch() -> list[dict]:
     return batch
 
 
-def test_collate_squashes_the_whole_batch_to_one_size():
+def test_collate_resizes_the_whole_batch_to_one_size():
     sizes = set()
     for seed in range(30):
         np.random.seed(seed)

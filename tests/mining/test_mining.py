@@ -1,4 +1,4 @@
-"""Mining: hashes, the choice of the best, resuming, and what goes wrong, on hundreds of images."""
+"""Mining of hundreds of images: hashes, selection, resuming and errors."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from lcnet_mm.classification.datasets import ImageList
 from lcnet_mm.demos import make_digits_dataset
 from lcnet_mm.demos.street_images import compose_street
 from lcnet_mm.mining import Source, Teacher, mine_images, perceptual_hash, pool, run, teacher_of_timm
-from lcnet_mm.mining.selection import CANDIDATE, best_of_each_class, nearest_hashes, select
+from lcnet_mm.mining.selection import _CANDIDATE, _best_of_each_class, _nearest_hashes, select
 from lcnet_mm.utils.errors import UserError
 from lcnet_mm.utils.images import find_images, read_image
 
@@ -27,7 +27,7 @@ PIPELINE = [dict(type='LoadImageFromFile'), dict(type='Resize', scale=(16, 16)),
 
 @MODELS.register_module()
 class ChannelTeacher(BaseModel):
-    """The class of an image is its strongest channel, so that every score can be computed by hand."""
+    """A teacher whose class is the strongest channel of an image, so that every score can be computed by hand."""
 
     def __init__(self, classes=3):
         super().__init__(dict(type='mmpretrain.ClsDataPreprocessor'))
@@ -39,14 +39,14 @@ class ChannelTeacher(BaseModel):
 
 
 def expected_score(path):
-    """Class and probability that the teacher gives to a file."""
+    """Return the class and the probability that the teacher gives to a file."""
     image = cv2.resize(cv2.imread(str(path)), (16, 16)).astype(np.float64)
     power = np.exp(image.mean((0, 1)) * 0.1)
     return int(power.argmax()), float(power.max() / power.sum())
 
 
 def random_image(*seed):
-    """An image of soft spots in which one channel is stronger than the others."""
+    """Return an image of soft spots in which one channel is stronger than the others."""
     rng = np.random.default_rng(seed)
     image = cv2.resize(rng.uniform(40, 160, (12, 12, 3)), (96, 80), interpolation=cv2.INTER_CUBIC)
     image[..., rng.integers(3)] += rng.uniform(2, 60)
@@ -71,7 +71,7 @@ COPIES = {
 
 @pytest.fixture(scope='module')
 def images(tmp_path_factory):
-    """``pool`` with 300 images, 12 copies of validation images and 3 unreadable files, and ``val`` with 12."""
+    """Make ``pool`` (300 images, 12 copies of validation images, 3 unreadable files) and ``val`` (12 images)."""
     root = tmp_path_factory.mktemp('mining')
     for number in range(300):
         write(root / 'pool' / f'folder {number // 100}' / f'{number:03d}.png', random_image(0, number))
@@ -104,7 +104,7 @@ def mine(images, tmp_path, **arguments):
 
 
 def expected_list(images, top_k):
-    """The list by the definition: every image that is no copy, ranked within its best class."""
+    """Return the list by its definition: every image that is not a copy, ranked within its best class."""
     ranked = sorted(
         (label, -score, path)
         for path in (images / 'pool').glob('folder*/*.png')
@@ -131,7 +131,7 @@ def test_the_best_of_each_class_are_listed(images, tmp_path):
 def test_unreadable_and_copies_are_named(images, tmp_path):
     report = mine(images, tmp_path)
     root = str(images / 'pool')
-    reason = 'no image, or truncated'
+    reason = 'not an image, or truncated'
     names = ('empty.jpg', 'text.jpg', 'truncated.png')
     assert report.pool['unreadable_files'] == [dict(file=f'{root}/{name}', reason=reason) for name in names]
     found = {entry['file']: entry['val'] for entry in report.duplicates['files']}
@@ -159,19 +159,19 @@ def test_copies_are_found_and_other_images_are_not(tmp_path):
 
 def test_hash_of_other_kinds_of_images():
     image = random_image(3)
-    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    assert perceptual_hash(grey) == perceptual_hash(image) == perceptual_hash(image.astype(np.float32))
+    gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    assert perceptual_hash(gray) == perceptual_hash(image) == perceptual_hash(image.astype(np.float32))
     assert perceptual_hash(cv2.cvtColor(image, cv2.COLOR_BGR2BGRA)) == perceptual_hash(image)
     assert 0 <= perceptual_hash(image) < 2**64
     assert isinstance(perceptual_hash(np.zeros((1, 1, 3), np.uint8)), int)
 
 
 class Stopped(Exception):
-    """An interruption."""
+    """The error that interrupts a run."""
 
 
 @pytest.mark.parametrize('after', [1, 7])
-def test_an_interrupted_run_goes_on(images, tmp_path, after):
+def test_an_interrupted_run_is_continued(images, tmp_path, after):
     whole = tmp_path / 'whole'
     whole.mkdir()
     mine(images, whole)
@@ -188,7 +188,7 @@ def test_an_interrupted_run_goes_on(images, tmp_path, after):
     with pytest.raises(Stopped):
         mine(images, tmp_path, teacher=model)
     assert not (tmp_path / 'out.txt').exists()
-    # A kill may leave a part of a record.
+    # A killed process may leave a part of a record.
     with (tmp_path / 'work' / 'pool.records').open('ab') as file:
         file.write(b'123')
     report = mine(images, tmp_path)
@@ -203,7 +203,7 @@ def test_another_choice_needs_no_scores(images, tmp_path, monkeypatch):
     monkeypatch.setattr(model, 'score', None)
     report = mine(images, tmp_path, teacher=model, top_k=1000, max_distance=0)
     assert report.pool['resumed'] == 315
-    # Exact copies only: those named 'same', and what compression or brightening did not change in the hash.
+    # Only copies with the same hash: those named 'same', and some compressed or brightened ones.
     assert 2 <= report.duplicates['count'] < 12
     assert report.kept == 312 - report.duplicates['count']
     assert mine(images, tmp_path, teacher=model).kept == 60
@@ -220,12 +220,12 @@ def test_another_pool_teacher_or_val_is_refused(images, tmp_path):
     ):
         with pytest.raises(UserError, match=words) as refused:
             mine(images, tmp_path, **arguments)
-        assert 'delete it to begin anew' in str(refused.value) and str(tmp_path / 'work') in str(refused.value)
+        assert 'delete it to start again' in str(refused.value) and str(tmp_path / 'work') in str(refused.value)
     assert mine(images, tmp_path, teacher=other).pool['resumed'] == 315
 
 
 def test_two_runs_do_not_share_a_folder(images, tmp_path):
-    with run.locked(tmp_path / 'work'), pytest.raises(UserError, match='in use by another run'):
+    with run._locked(tmp_path / 'work'), pytest.raises(UserError, match='in use by another run'):
         mine(images, tmp_path)
 
 
@@ -261,7 +261,7 @@ def test_missing_files_of_a_list(images, tmp_path):
     assert report.kept == 2
 
 
-def test_a_image_that_the_pipeline_cannot_take(images, tmp_path):
+def test_an_image_that_the_pipeline_cannot_process(images, tmp_path):
     write(tmp_path / 'pool' / 'good.png', random_image(5))
     write(tmp_path / 'pool' / 'thin.png', np.zeros((1, 400, 3), np.uint8))
     pipeline = [PIPELINE[0], dict(type='ResizeEdge', scale=200, edge='long'), PIPELINE[1], PIPELINE[2]]
@@ -277,10 +277,10 @@ def test_too_many_unreadable_stop_it(images, tmp_path):
     with pytest.raises(UserError) as stopped:
         mine(images, tmp_path, max_unreadable=0.005)
     message = str(stopped.value)
-    for word in ('pool: 3 of 315 images', '0.95%', 'max_unreadable 0.005', 'empty.jpg (no image, or truncated)'):
+    for word in ('pool: 3 of 315 images', '0.95%', 'max_unreadable 0.005', 'empty.jpg (not an image, or truncated)'):
         assert word in message, message
     assert '\n' not in message
-    # Allowing more goes on with what was scored.
+    # With a larger limit, the run continues with the existing scores.
     assert mine(images, tmp_path).pool['resumed'] == 16
 
 
@@ -296,7 +296,9 @@ MISTAKES = {
     'list of images .*none.txt is empty': dict(pool=Source(['none.txt'])),
     'is an image; name its folder': dict(pool=Source(['x.jpg'])),
     'is named twice or lies in': dict(pool=Source(['some', 'some/inside'])),
-    'nothing is left of the pool: of 1 images 1 are near-duplicates': dict(pool=Source(['some']), val=Source(['some'])),
+    'no image of the pool is left: of 1 images, 1 are near-duplicates': dict(
+        pool=Source(['some']), val=Source(['some'])
+    ),
 }
 
 
@@ -319,7 +321,7 @@ def test_teachers_that_do_not_work(images, tmp_path):
         Teacher(dict(type='ChannelTeacher'), PIPELINE[:2], None)
     broken = teacher()
     broken.model.scale.data[0] = float('nan')
-    with pytest.raises(UserError, match=r'no finite score for .*copies/00 same.png'):
+    with pytest.raises(UserError, match=r'score of .*copies/00 same.png is not finite'):
         mine(images, tmp_path, teacher=broken)
     with pytest.raises(UserError, match="timm has no model 'resnet_nothing'"):
         teacher_of_timm('resnet_nothing', None)
@@ -343,8 +345,8 @@ def test_a_teacher_of_timm(tmp_path):
 
 
 def test_selection_equals_sorting_everything(tmp_path, monkeypatch):
-    """In blocks and with ties, against the plain definition."""
-    monkeypatch.setattr(pool, 'BLOCK', 64)
+    """In blocks and with ties, compared with the definition."""
+    monkeypatch.setattr(pool, '_BLOCK', 64)
     rng = np.random.default_rng(0)
     records = np.zeros(1000, pool.RECORD)
     records['label'] = rng.integers(-3, 5, 1000)
@@ -368,11 +370,11 @@ def test_selection_equals_sorting_everything(tmp_path, monkeypatch):
 
 def test_nearest_hashes_and_ranks():
     known = np.array([0, 0b1111, 2**64 - 1], np.uint64)
-    distances, nearest = nearest_hashes(np.array([0b111, 2**63, 0], np.uint64), known)
+    distances, nearest = _nearest_hashes(np.array([0b111, 2**63, 0], np.uint64), known)
     assert distances.tolist() == [1, 1, 0] and nearest.tolist() == [1, 0, 0]
-    assert nearest_hashes(known, known[:0])[0].tolist() == [255] * 3
-    candidates = np.array([(1, 0.5, 0), (0, 0.1, 1), (1, 0.5, 2), (1, 0.9, 3)], CANDIDATE)
-    assert best_of_each_class(candidates, 2)['idx'].tolist() == [1, 3, 0]
+    assert _nearest_hashes(known, known[:0])[0].tolist() == [255] * 3
+    candidates = np.array([(1, 0.5, 0), (0, 0.1, 1), (1, 0.5, 2), (1, 0.9, 3)], _CANDIDATE)
+    assert _best_of_each_class(candidates, 2)['idx'].tolist() == [1, 3, 0]
 
 
 def test_paths_on_disk(tmp_path):

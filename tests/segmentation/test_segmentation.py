@@ -1,16 +1,20 @@
 """The segmentation family: shapes, sizes, labels, training, evaluation and export."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from mmengine.registry import MODELS, TRANSFORMS, init_default_scope
+from mmengine.registry import TRANSFORMS, init_default_scope
+from mmseg.evaluation import IoUMetric
+from mmseg.models.losses import CrossEntropyLoss
 from torch.nn import functional
 
 from lcnet_mm.apis import load_config, predict, test, train
 from lcnet_mm.latency.complexity import measure
+from lcnet_mm.segmentation import ClassWeightedCrossEntropyLoss
 from lcnet_mm.utils.errors import UserError
 from lcnet_mm.utils.models import build_model
 
@@ -26,7 +30,7 @@ ONE_STEP = {
 
 
 def streets_config(streets, name=DEMO, **options):
-    """A config on the tiny street scenes, cut to one iteration."""
+    """Load a config for the tiny street scenes, shortened to one iteration."""
     roots = {f'{split}_dataloader.dataset.data_root': f'{streets}/' for split in ('train', 'val', 'test')}
     return load_config(name, {**ONE_STEP, **roots, **options})
 
@@ -49,8 +53,8 @@ def test_odd_sizes_at_every_output_stride(stride, suffix):
     assert logits.shape == (1, 19, 97, 161)
 
 
-# Of the head alone and the whole model; the head as the layers of mmseg's DeepLabV3+ add up for C and c channels of the
-# last and the first feature: 128 ASPP channels, 48 low-level ones.
+# Parameters of the model, and the channels of the last and the first feature, which give the parameters of the head:
+# mmseg's DeepLabV3+ with 128 ASPP channels and 48 low-level ones.
 @pytest.mark.parametrize(
     'name, params, head',
     [
@@ -83,7 +87,7 @@ def test_the_width_is_one_argument(width):
     assert model(torch.zeros(1, 3, 64, 64)).shape == (1, 19, 16, 16)
 
 
-def test_heads_need_a_backbone_that_tells_its_channels():
+def test_heads_need_a_backbone_with_feature_info():
     cfg = load_config(f'{FAMILY}lcnet_1x_cityscapes.py')
     cfg.model.backbone = dict(type='ResNet', depth=18)
     with pytest.raises(TypeError, match=r'feature_info.*ResNet'):
@@ -99,7 +103,7 @@ def test_whole_and_sliding_test():
     image = torch.randn(1, 3, 64, 128)
 
     def meta():
-        # mmseg's windows write into it.
+        # The sliding windows of mmseg modify it.
         return [dict(img_shape=(64, 128), ori_shape=(64, 128))]
 
     with torch.no_grad():
@@ -112,26 +116,22 @@ def test_whole_and_sliding_test():
 
 def test_lraspp_pools_the_whole_feature():
     model = build('lcnet_1x_cityscapes_lraspp', **{'model.backbone.widen_factor': 0.25})
-    # mmseg's own pooling fails below 784 pixels at this stride.
+    # The pooling of mmseg fails below 784 pixels at this stride.
     assert model(torch.zeros(1, 3, 64, 96)).shape == (1, 19, 16, 24)
     pooled = model.decode_head.image_pool[0](torch.arange(4.0).reshape(1, 1, 2, 2))
     assert pooled.item() == 1.5
 
 
-def test_ignored_label_changes_neither_loss_nor_metric(streets):
-    from mmseg.evaluation import IoUMetric
-
-    init_default_scope('mmseg')
+def test_ignored_label_changes_neither_loss_nor_metric():
     torch.manual_seed(0)
     logits, labels = torch.randn(2, 19, 8, 8), torch.randint(0, 19, (2, 8, 8))
     labels[:, :4] = 255
     weights = torch.rand(19) + 0.5
-    losses = {
-        'CrossEntropyLoss': (dict(type='CrossEntropyLoss', avg_non_ignore=True), None),
-        'weighted': (dict(type='ClassWeightedCrossEntropyLoss', class_weight=weights.tolist()), weights),
-    }
-    for cfg, class_weight in losses.values():
-        loss = MODELS.build(cfg)
+    losses = [
+        (CrossEntropyLoss(avg_non_ignore=True), None),
+        (ClassWeightedCrossEntropyLoss(weights.tolist()), weights),
+    ]
+    for loss, class_weight in losses:
         value = loss(logits, labels, ignore_index=255)
         lower = labels[:, 4:]
         torch.testing.assert_close(value, functional.cross_entropy(logits[:, :, 4:], lower, class_weight))
@@ -149,8 +149,7 @@ def test_ignored_label_changes_neither_loss_nor_metric(streets):
 
 
 def test_weights_of_another_number_of_classes_are_named():
-    init_default_scope('mmseg')
-    loss = MODELS.build(dict(type='ClassWeightedCrossEntropyLoss', class_weight=[1.0, 2.0]))
+    loss = ClassWeightedCrossEntropyLoss([1.0, 2.0])
     with pytest.raises(ValueError, match=r'2 weights.*3 classes'):
         loss(torch.zeros(1, 3, 2, 2), torch.zeros(1, 2, 2, dtype=torch.long))
 
@@ -198,9 +197,7 @@ def test_predict_writes_masks_and_shares(streets, tmp_path, checkpoint):
 
 
 def labels_of(streets, tmp_path, change):
-    """A copy of the scenes with one train-id map changed."""
-    import shutil
-
+    """Copy the scenes and change one train-id map."""
     copy = tmp_path / 'streets'
     shutil.copytree(streets, copy)
     file = sorted((copy / 'gtFine' / 'train').rglob('*labelTrainIds.png'))[0]
@@ -242,8 +239,8 @@ def test_number_of_classes_is_compared(streets, tmp_path):
         train(cfg, work_dir=tmp_path / 'work')
 
 
-def test_checked_labels_are_mmsegs(streets):
-    """On maps without faults the transform does what mmseg's own does."""
+def test_checked_labels_equal_those_of_mmseg(streets):
+    """On valid maps, the transform does the same as that of mmseg."""
     init_default_scope('mmseg')
     (image, label) = (sorted((streets / kind / 'val').rglob(f'*{end}'))[0]
                       for kind, end in (('leftImg8bit', '.png'), ('gtFine', 'labelTrainIds.png')))  # fmt: skip

@@ -27,7 +27,7 @@ def test_numbers_are_recomputed(name):
     cfg = load_config(ROOT / model['Config'])
     size = [int(side) for side in str(meta['Input']).split('x')]
     height, width = size * 2 if len(size) == 1 else size
-    # Of a distillation the student, which is all that predicts.
+    # Of a distillation the student, which alone predicts.
     model_cfg = cfg.model.get('student', cfg.model)
     total = measure(MODELS.build({**model_cfg, '_scope_': cfg.default_scope}), (3, height, width)).total
     assert (meta['Parameters'], meta['MACs'], meta['FLOPs']) == (total.params, total.macs, total.zoo_flops)
@@ -48,7 +48,7 @@ def test_every_config_of_the_family_has_an_entry():
     assert configs | segmentors | classifiers | distilled == set(MODELS_BY_NAME)
 
 
-def test_accuracies_are_the_papers():
+def test_accuracies_are_those_of_the_paper():
     for name, top1 in PAPER_TOP1.items():
         (result,) = MODELS_BY_NAME[f'{name}_in1k']['Results']
         assert (result['Source'], result['Metrics']['Top 1 Accuracy']) == ('paper', top1)

@@ -1,4 +1,4 @@
-"""The converter against live Paddle: a file that ``paddle.save`` wrote, and logits that Paddle computed."""
+"""The converter compared with Paddle itself: a file of ``paddle.save``, and its logits."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 
 from lcnet_mm import PPLCNet
 from lcnet_mm.backbones.layers import make_divisible
-from lcnet_mm.weights.convert import convert_weights
+from lcnet_mm.weights import convert_weights
 
 paddle = pytest.importorskip('paddle', reason='paddlepaddle is not installed')
 
@@ -21,7 +21,7 @@ STAGES = {
 
 
 def build_in_paddle(width: float):
-    """PP-LCNet with its classifier, from Paddle's own layers under PaddleClas's names."""
+    """Build PP-LCNet with its classifier from Paddle's layers, with PaddleClas's names."""
     nn = paddle.nn
 
     class ConvBN(nn.Layer):
@@ -73,7 +73,7 @@ def build_in_paddle(width: float):
             for name in STAGES:
                 x = getattr(self, name)(x)
             hidden = nn.functional.hardswish(self.last_conv(x.mean([2, 3], keepdim=True)))
-            # Dropout of the mode 'downscale_in_infer': at inference it multiplies by what it keeps in training.
+            # Dropout of the mode 'downscale_in_infer' multiplies by the kept share at inference.
             return self.fc(0.8 * hidden.flatten(1))
 
     return Net()

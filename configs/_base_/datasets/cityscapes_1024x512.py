@@ -13,7 +13,7 @@ train_pipeline = [
     ),
     dict(type='RandomCrop', crop_size=(512, 1024), cat_max_ratio=1.0),
     dict(type='RandomFlip', prob=0.5),
-    # RandomDistort with 0.4; mmseg's brightness is a shift instead of a factor.
+    # RandomDistort with 0.4, except that brightness is a shift here instead of a factor.
     dict(type='PhotoMetricDistortion', contrast_range=(0.6, 1.4), saturation_range=(0.6, 1.4), hue_delta=18),
     dict(type='PackSegInputs'),
 ]

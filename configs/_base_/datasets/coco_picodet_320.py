@@ -1,5 +1,5 @@
-# COCO as PicoDet's readers feed it, 320x320. Source: PaddleDetection's picodet_320_reader.yml of 6 September 2021 (its
-# 27 August version had no multi-scale). Each transform's docstring says how it differs from mmdet's.
+# COCO as in PicoDet's readers, 320x320. Source: PaddleDetection's picodet_320_reader.yml of 6 September 2021 (the
+# version of 27 August had no multi-scale). The docstring of each transform says how it differs from that of mmdet.
 dataset_type = 'CocoDataset'
 data_root = 'data/coco/'
 input_size = 320
@@ -14,7 +14,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    # Squashed without keeping the aspect ratio, with OpenCV's cubic kernel (the reader's interp 2).
+    # Without keeping the aspect ratio, with OpenCV's cubic kernel (the reader's interp 2).
     dict(type='Resize', scale=(input_size, input_size), keep_ratio=False, interpolation='bicubic'),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
@@ -25,7 +25,7 @@ train_dataloader = dict(
     persistent_workers=True,
     drop_last=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
-    # The readers of all sizes draw from these five.
+    # Each batch has one of five sizes, as in all readers.
     collate_fn=dict(type='resize_collate', sizes=[input_size + offset for offset in (-64, -32, 0, 32, 64)]),
     dataset=dict(
         type=dataset_type,
@@ -56,5 +56,5 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='CocoMetric', ann_file=data_root + 'annotations/instances_val2017.json', metric='bbox')
 test_evaluator = val_evaluator
 
-# Overriding it in a config would change nothing, so it is not part of the config.
+# Not part of the config: other configs change the size with lcnet_mm.detection.set_input_size.
 del input_size

@@ -1,10 +1,10 @@
-# ImageNet-1k as PaddleClas's PP-LCNet configs feed it, 224x224 (docs/specification/pplcnet.md#imagenet-recipe).
-# Expected under data/imagenet:
+# ImageNet-1k as in PaddleClas's PP-LCNet configs, 224x224 (docs/specification/pplcnet.md#imagenet-recipe).
+# Expected in data/imagenet:
 # train/CLASS/*.JPEG, and either val/CLASS/*.JPEG, or val/*.JPEG with meta/val.txt ("NAME LABEL" per line).
 dataset_type = 'ImageNet'
 data_root = 'data/imagenet/'
 
-# Source: 1/255 (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225) in PaddleClas, here in grey levels.
+# Source: 1/255 (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225) in PaddleClas, here in units of 0 to 255.
 data_preprocessor = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True)
 
 train_pipeline = [
@@ -16,7 +16,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    # ResizeImage and CropImage; where a side is odd their crop may begin a pixel beside this one.
+    # ResizeImage and CropImage; for odd sides, their crop may be shifted by one pixel.
     dict(type='ResizeEdge', scale=256, edge='short', interpolation='bilinear', backend='cv2'),
     dict(type='CenterCrop', crop_size=224),
     dict(type='PackInputs'),

@@ -1,5 +1,4 @@
-# The scans of digits that tools/make_demo_data.py --kind scans makes, enlarged to 64x64, all training scans with their
-# labels.
+# The scans of digits of tools/make_demo_data.py --kind scans, enlarged to 64x64, with the labels of all training scans.
 data_root = 'data/scans/'
 
 data_preprocessor = dict(mean=[127.5, 127.5, 127.5], std=[127.5, 127.5, 127.5], to_rgb=True)

@@ -1,10 +1,10 @@
-# DeepLabV3+ for light backbones. The paper gives no widths. PaddleSeg's DeepLabV3P has one set for all backbones (ASPP
-# 256, low-level 48, decoder 256); for its light one, MobileNetV3-large, PaddleSeg takes 128 ASPP channels and output
-# stride 32 (legacy/configs/deeplabv3p_mobilenetv3_large_cityscapes.yaml). So here: 128, 48, 128 at stride 32.
+# DeepLabV3+ for light backbones. The paper gives no widths. DeepLabV3P of PaddleSeg has the same ones for all
+# backbones (ASPP 256, low-level 48, decoder 256), except for 128 ASPP channels and output stride 32 with its light one,
+# MobileNetV3-large (legacy/configs/deeplabv3p_mobilenetv3_large_cityscapes.yaml). So here: 128, 48, 128 at stride 32.
 num_classes = 19
 
 model = dict(
-    # Heads without in_channels take them from the backbone, so that widen_factor is the only argument of a width.
+    # Heads take their in_channels from the backbone, so that widen_factor alone sets the width.
     type='AdaptiveEncoderDecoder',
     data_preprocessor=dict(
         type='SegDataPreProcessor',
@@ -20,7 +20,7 @@ model = dict(
         in_index=-1,
         channels=128,
         c1_channels=48,
-        # PaddleSeg's rates for output stride 16 are 1, 6, 12, 18; half the resolution needs half of them.
+        # PaddleSeg's rates for output stride 16 are 1, 6, 12, 18; half the resolution needs half the rates.
         dilations=(1, 3, 6, 9),
         dropout_ratio=0.1,
         num_classes=num_classes,

@@ -1,5 +1,5 @@
-# MobileNetV3 as PaddleClas' mobilenet_v3.py builds it: squeeze widths not rounded, gate slope 0.2, an expansion in
-# every block, a classifier of 1280 at every width. A config names the kind, the width and the head's channels.
+# MobileNetV3 of PaddleClas (mobilenet_v3.py): squeeze widths not rounded, gate slope 0.2, an expansion in every block,
+# 1280 channels before the classifier at every width. Configs set arch, widen_factor and the head's channels.
 num_classes = 1000
 
 model = dict(
@@ -21,7 +21,7 @@ model = dict(
         expanded_channels=960,
         last_conv_channels=1280,
         dropout=0.2,
-        # CELoss with epsilon 0.1, which goes to all classes.
+        # CELoss with epsilon 0.1, spread over all classes.
         loss=dict(type='LabelSmoothLoss', label_smooth_val=0.1),
         topk=(1, 5),
     ),

@@ -1,6 +1,6 @@
-# PicoDet's first public generation, which fits the paper's detection table. Source: PaddleDetection's picodet
+# PicoDet's first public generation, that of the paper's detection table. Source: PaddleDetection's picodet
 # configurations of August and September 2021 (docs/specification/picodet.md#paper-era).
-# A config names the backbone; the neck takes its channels from it, and the head from the neck.
+# Configs set the backbone; the neck takes its channels from the backbone, and the head from the neck.
 num_classes = 80
 
 model = dict(

@@ -1,7 +1,7 @@
 # PicoDet's first released generation (release 2.3). Source: PaddleDetection's configs/picodet/legacy_model
 # (docs/specification/picodet.md#generation-1, docs/specification/picodet.md#losses).
-# A config names the backbone, and the width of the neck unless it is 128. The neck takes its channels from the
-# backbone, and the head from the neck.
+# Configs set the backbone, and the width of the neck if it is not 128. The neck takes its channels from the backbone,
+# and the head from the neck.
 num_classes = 80
 
 model = dict(

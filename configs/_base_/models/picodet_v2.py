@@ -1,7 +1,7 @@
 # PicoDet's second generation (release 2.4). Source: PaddleDetection's configs/picodet/_base_/picodet_v2.yml
 # (docs/specification/picodet.md#generation-2, docs/specification/picodet.md#losses).
-# A config names the widths of backbone and neck and the depth of the head. The neck takes its channels from the
-# backbone, and the head from the neck.
+# Configs set the widths of backbone and neck and the depth of the head. The neck takes its channels from the backbone,
+# and the head from the neck.
 num_classes = 80
 
 model = dict(
@@ -25,7 +25,7 @@ model = dict(
         loss_dfl=dict(type='DistributionFocalLoss', loss_weight=0.5),
     ),
     train_cfg=dict(
-        # Epochs 0 to 99 are assigned by ATSS, whatever the total.
+        # ATSS in epochs 0 to 99, whatever the total.
         initial_epoch=100,
         initial_assigner=dict(
             type='BatchATSSAssigner',

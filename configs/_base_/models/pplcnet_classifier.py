@@ -1,5 +1,5 @@
 # The classifier of PaddleClas's pp_lcnet.py (docs/specification/pplcnet.md#architecture,
-# docs/specification/pplcnet.md#layers). A config names the width and the head's in_channels.
+# docs/specification/pplcnet.md#layers). Configs set the widen_factor and the head's in_channels.
 num_classes = 1000
 
 model = dict(
@@ -13,7 +13,7 @@ model = dict(
         last_conv_channels=1280,
         act_cfg=dict(type='HSwish'),
         dropout=0.2,
-        # CELoss with epsilon 0.1, which goes to all classes.
+        # CELoss with epsilon 0.1, spread over all classes.
         loss=dict(type='LabelSmoothLoss', label_smooth_val=0.1),
         topk=(1, 5),
     ),

@@ -1,5 +1,5 @@
-# SSLD of PaddleClas (docs/specification/pplcnet.md#ssld): a student without labels beside a frozen teacher.
-# A config names the width of the student and the in_channels of its head.
+# SSLD of PaddleClas (docs/specification/pplcnet.md#ssld): a student learns from a frozen teacher, without
+# labels. Configs set the widen_factor of the student and the in_channels of its head.
 num_classes = 1000
 
 model = dict(
@@ -17,7 +17,7 @@ model = dict(
             topk=(1, 5),
         ),
     ),
-    # ResNet50_vd with 83.0 % in the original. Any classifier of mmpretrain or timm does; for timm's
+    # ResNet50_vd with 83.0 % in the original. Any classifier of mmpretrain or timm works; the same network of timm is
     # dict(type='TimmClassifier', model_name='resnet50d').
     teacher=dict(
         type='ImageClassifier',
@@ -26,6 +26,6 @@ model = dict(
         head=dict(type='LinearClsHead', num_classes=num_classes, in_channels=2048),
     ),
     teacher_checkpoint='checkpoints/teacher.pth',
-    # Deliberate in the original: 76.00 against 75.84 % with 'eval', for MobileNetV3-large.
+    # On purpose in the original: 76.00 % instead of 75.84 % with 'eval', for MobileNetV3-large.
     teacher_norms='train',
 )

@@ -5,7 +5,7 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    # Written to a temporary file and renamed, so that a kill while saving leaves the previous checkpoint whole.
+    # Written to a temporary file and renamed, so that a process killed while saving leaves no incomplete checkpoint.
     checkpoint=dict(
         type='CheckpointHook',
         interval=1,

@@ -5,7 +5,7 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    # Written to a temporary file and renamed, so that a kill while saving leaves the previous checkpoint whole.
+    # Written to a temporary file and renamed, so that a process killed while saving leaves no incomplete checkpoint.
     checkpoint=dict(
         type='CheckpointHook',
         by_epoch=False,
@@ -18,7 +18,7 @@ default_hooks = dict(
     visualization=dict(type='SegVisualizationHook'),
 )
 custom_hooks = []
-# Several GPUs turn BN into SyncBN; one GPU and CPUs keep BN.
+# BN becomes SyncBN on several GPUs, and stays BN on one GPU or a CPU.
 sync_bn = 'torch'
 
 env_cfg = dict(

@@ -1,12 +1,12 @@
-# Source: PaddleClas' configs/ImageNet/MobileNetV2/*.yaml; ShuffleNet/*.yaml add a warm-up, MobileNetV1's has steps. A
-# config gives the rate, its batch size and the decay.
+# Source: PaddleClas's configs/ImageNet/MobileNetV2/*.yaml; ShuffleNet/*.yaml add a warm-up, MobileNetV1's has steps.
+# Configs set the learning rate, its batch size and the weight decay.
 max_epochs = 240
 
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=1)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
-# The norms are decayed like the rest.
+# Norms have the same weight decay as the other parameters.
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', momentum=0.9))
 auto_scale_lr = dict(enable=True)
 

@@ -9,16 +9,16 @@ test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='SGD', lr=0.4, momentum=0.9, weight_decay=4e-5),
-    # The original decays neither scale nor shift of its norms.
+    # The original has no weight decay on norms.
     paramwise_cfg=dict(norm_decay_mult=0.0),
 )
-# lr is for 4 GPUs x 128; another total batch size scales it linearly.
+# lr is for 4 GPUs x 128; it is scaled linearly for another total batch size.
 auto_scale_lr = dict(enable=True, base_batch_size=512)
 
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=300),
-    # The original's cosine starts after the warm-up; starting it at 0 differs by at most 0.4 % of the peak on COCO and
-    # needs no number of iterations, so the same lines serve any data set.
+    # In the original, the cosine starts after the warm-up. Starting at 0 differs by at most 0.4 % of the peak on COCO,
+    # and needs no number of iterations, so that these lines fit any data set.
     dict(
         type='CosineAnnealingLR',
         eta_min=0,
@@ -32,6 +32,6 @@ param_scheduler = [
 
 custom_hooks = [
     dict(type='NumClassCheckHook'),
-    # ema_decay 0.9998 with the threshold ramp; the average starts anew every 40 epochs.
+    # ema_decay 0.9998 with the threshold ramp; the average restarts every 40 epochs.
     dict(type='CyclicEMAHook', cycle_epochs=40, ema_type='RampedEMA', momentum=0.0002, update_buffers=True),
 ]

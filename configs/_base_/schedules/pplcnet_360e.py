@@ -10,14 +10,14 @@ optim_wrapper = dict(
     type='OptimWrapper',
     # Without Nesterov; 4e-5 from 1.5x on.
     optimizer=dict(type='SGD', lr=0.8, momentum=0.9, weight_decay=3e-5),
-    # Neither scale nor shift of the norms is decayed; the biases of SE and of the classifier are.
+    # No weight decay on norms, but on the biases of SE and of the classifier.
     paramwise_cfg=dict(norm_decay_mult=0.0),
 )
-# lr is for 4 GPUs x 512; another total batch size scales it linearly.
+# lr is for 4 GPUs x 512; it is scaled linearly for another total batch size.
 auto_scale_lr = dict(enable=True, base_batch_size=2048)
 
 param_scheduler = [
-    # From 0 in the original; mmengine wants a factor above it.
+    # From 0 in the original; mmengine needs a factor above 0.
     dict(
         type='LinearLR',
         start_factor=1e-6,

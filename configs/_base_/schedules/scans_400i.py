@@ -1,4 +1,4 @@
-# Short, from scratch: AdamW needs fewer iterations than SGD.
+# A short training from scratch, in which AdamW needs fewer iterations than SGD.
 max_iters = 400
 
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters)

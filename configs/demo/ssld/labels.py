@@ -1,4 +1,4 @@
-# The student on the scans that have a label, and nothing else.
+# The student, trained only on the scans that have a label.
 _base_ = '../lcnet_0.5x_scans.py'
 
 model = dict(backbone=dict(widen_factor=0.25), head=dict(in_channels=128))

@@ -1,4 +1,4 @@
-# The same student on all scans, without labels: the teacher's probabilities are all that it learns from.
+# The same student, trained on all scans without labels: it learns only from the probabilities of the teacher.
 _base_ = '../lcnet_0.5x_scans.py'
 
 model = dict(

@@ -1,4 +1,4 @@
-# The teacher: 1x on the scans that have a label.
+# The teacher: PP-LCNet-1x, trained on the scans that have a label.
 _base_ = '../lcnet_0.5x_scans.py'
 
 model = dict(backbone=dict(widen_factor=1.0), head=dict(in_channels=512))

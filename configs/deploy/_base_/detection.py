@@ -6,7 +6,7 @@ codebase_config = dict(
     type='mmdet',
     task='ObjectDetection',
     model_type='end2end',
-    # Used where the model's test_cfg is silent.
+    # Defaults of what the model's test_cfg does not set.
     post_processing=dict(
         score_threshold=0.05,
         confidence_threshold=0.005,

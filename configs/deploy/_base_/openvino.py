@@ -1,4 +1,4 @@
-# FP32 weights and arithmetic; compress_to_fp16=True halves the file and makes the tolerances 30 times as wide.
+# FP32 weights and arithmetic; compress_to_fp16=True halves the file and makes the tolerances 30 times as large.
 backend_config = dict(
     type='openvino',
     compress_to_fp16=False,

@@ -1,4 +1,4 @@
-# Class indices (N, 1, H, W), decided at the head's resolution and enlarged with the nearest neighbor: faster, with
+# Class indices (N, 1, H, W), computed at the resolution of the head and resized by nearest neighbor: faster, with
 # coarser outlines. docs/segmentation.md has the measured difference.
 _base_ = './segmentation.py'
 

@@ -1,4 +1,4 @@
-"""ATSS over a whole batch, as PicoDet's generations used it."""
+"""ATSS over a whole batch, as used by the PicoDet generations."""
 
 from __future__ import annotations
 
@@ -15,28 +15,27 @@ from .conflicts import resolve_among_all, resolve_among_claims
 class BatchATSSAssigner:
     """Adaptive training sample selection (https://arxiv.org/abs/1912.02424) for all boxes of a batch in one pass.
 
-    For each box the ``topk`` points of every level that are nearest to its center are candidates. Around each stands a
-    square cell; candidates whose cell's IoU with the box reaches the mean plus the standard deviation of all its
-    candidates, and which lie inside the box, are positive. A point wanted by several boxes goes to the one with the
-    largest cell IoU.
+    For each box the ``topk`` points of every level that are nearest to its center are candidates, each with a square
+    cell around it. Candidates inside the box whose cell has an IoU with the box of at least the mean plus the standard
+    deviation of all candidates are positive. Of several boxes, a point gets the one with the largest cell IoU.
 
-    It never builds a points x boxes matrix per image: the boxes of all images stand in one list, so there is no padding
-    and no loop; only the distances take ``(T, P)`` floats. The defaults are PaddleDetection's ``Gt2GFLTarget`` of 2021
-    (docs/specification/picodet.md#atss-generation-0). Its ``ATSSAssigner`` of release 2.4 differs in all four of the
-    rules that are arguments (docs/specification/picodet.md#atss-generation-2). mmdet's differs from both: it has the
-    unbiased deviation with the other rules of the first.
+    The boxes of all images are in one list, so there is no padding and no loop over images; only the distances take
+    ``(T, P)`` floats. The defaults are PaddleDetection's ``Gt2GFLTarget`` of 2021
+    (docs/specification/picodet.md#atss-generation-0). Its ``ATSSAssigner`` of release 2.4 differs in four of the
+    arguments (docs/specification/picodet.md#atss-generation-2). That of mmdet has the unbiased deviation and otherwise
+    the defaults.
 
     Args:
-        topk: Candidates per box and level; a smaller level gives all its points.
+        topk: Number of candidates per box and level; all points of a smaller level.
         cell_scale: Side of a cell in strides.
-        inclusive: Whether an IoU that equals the threshold is enough.
-        unbiased: Whether the threshold has the unbiased standard deviation.
-        inside_margin: Pixels that a point must be away from every side of the box.
-        conflicts: Who gets a point that several boxes want: of those boxes the one with the largest cell IoU
-            (``'claims'``), or of all boxes of the image, whether they want it or not (``'all'``).
+        inclusive: Whether an IoU equal to the threshold is positive.
+        unbiased: Whether the threshold uses the unbiased standard deviation.
+        inside_margin: Smallest distance in pixels of a point from the sides of the box.
+        conflicts: Which box gets a point that is positive for several boxes: the one of these with the largest cell
+            IoU (``'claims'``), or the one of all boxes of the image (``'all'``).
 
     Raises:
-        ValueError: ``conflicts`` is neither.
+        ValueError: ``conflicts`` is neither of the two.
     """
 
     def __init__(
@@ -65,7 +64,7 @@ class BatchATSSAssigner:
             points: The P points of an image.
             gt: The T boxes of the batch.
             scores: ``(N, P, num_classes)``, not used.
-            boxes: Predicted ``(N, P, 4)`` xyxy in input pixels, used for the quality alone.
+            boxes: Predicted ``(N, P, 4)`` xyxy in input pixels, used only for the quality.
 
         Returns:
             The assignment; its quality is the IoU of the predicted boxes.
@@ -101,7 +100,7 @@ class BatchATSSAssigner:
         selected, start = [], 0
         for size in points.level_sizes:
             level = points.centers[start : start + size]
-            # The faster mode subtracts squares, and its rounding would reorder points that are equally far.
+            # The faster mode subtracts squares, and its rounding would change the order of equally distant points.
             distances = torch.cdist(box_centers, level, compute_mode='donot_use_mm_for_euclid_dist')
             selected.append(distances.topk(min(self.topk, size), largest=False).indices + start)
             start += size

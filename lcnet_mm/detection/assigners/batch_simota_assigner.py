@@ -1,4 +1,4 @@
-"""SimOTA with a varifocal cost, as PicoDet's first released generation does it."""
+"""SimOTA with a varifocal cost, as in the first released generation of PicoDet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from ..structures import Assignment, GroundTruth, Points
 from .conflicts import resolve_among_claims
 
-# Added to the cost of points outside of a box or of the square around its center
+# Added to the cost of points outside the box or the square around its center
 # (docs/specification/picodet.md#simota).
 _OUTSIDE_COST = 1e8
 
@@ -20,18 +20,18 @@ _OUTSIDE_COST = 1e8
 class BatchSimOTAAssigner:
     """SimOTA (https://arxiv.org/abs/2107.08430) whose cost is a varifocal loss and ``1 - GIoU``.
 
-    Candidates of an image are the points inside any of its boxes or near any of their centers. Each box takes as many
-    of them as the sum of its ten largest IoUs says, at least one, those of least cost; a point taken twice stays with
-    the box of least cost. mmdet's ``SimOTAAssigner`` has ``-log(IoU)`` and a cross-entropy instead. Source:
+    The candidates of an image are the points inside a box or near the center of one. Each box gets the candidates of
+    lowest cost, as many as the sum of its ten largest IoUs, at least one; of several boxes, a point gets the one of
+    lowest cost. The cost of mmdet's ``SimOTAAssigner`` is a cross-entropy and ``-log(IoU)``. Source:
     PaddleDetection's ``simota_assigner.py`` (docs/specification/picodet.md#simota).
 
     Args:
         center_radius: Half the side of the square around a center, in strides.
-        candidate_topk: How many IoUs are summed.
+        candidate_topk: Number of IoUs in the sum.
         iou_weight: Weight of ``1 - GIoU``.
         cls_weight: Weight of the varifocal loss.
-        alpha: Weight of the varifocal loss's negatives.
-        gamma: Exponent of their probability.
+        alpha: Weight of the negatives in the varifocal loss.
+        gamma: Exponent of the probability of the negatives.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class BatchSimOTAAssigner:
             The assignment; its quality is the IoU of the predicted boxes.
         """
         assigned = torch.full(scores.shape[:2], -1, dtype=torch.long, device=scores.device)
-        # The candidates differ from image to image, and padding them would cost more than the loop.
+        # The number of candidates differs between images, and padding would cost more than the loop.
         for image in gt.image_index.unique().tolist():
             own = (gt.image_index == image).nonzero().squeeze(1)
             taken = self._assign_image(points, gt.boxes[own], gt.labels[own], scores[image], boxes[image])
@@ -74,7 +74,7 @@ class BatchSimOTAAssigner:
     def _assign_image(
         self, points: Points, gt_boxes: Tensor, gt_labels: Tensor, scores: Tensor, boxes: Tensor
     ) -> Tensor:
-        """Assign the points of one image: ``(P,)`` indices into its boxes."""
+        """Assign the points of one image and return indices into its boxes ``(P,)``."""
         in_box, in_square = self._find_inside(points, gt_boxes)
         candidates = (in_box | in_square).any(1).nonzero().squeeze(1)
         if len(candidates) == 0:
@@ -89,7 +89,7 @@ class BatchSimOTAAssigner:
         counts = top.sum(0).int().clamp(min=1)
         order = cost.argsort(0).argsort(0)
         row, box = (order < counts).nonzero(as_tuple=True)
-        # The box of least cost wins; of equal costs the first.
+        # The box of lowest cost, the first of equal ones.
         claims = resolve_among_claims(row, box, cost.max() - cost[row, box], len(candidates))
         contested = torch.zeros_like(claims).scatter_add(0, row, torch.ones_like(row)) > 1
         claims = torch.where(contested, cost.argmin(1), claims)
@@ -108,7 +108,7 @@ class BatchSimOTAAssigner:
     def _class_cost(self, scores: Tensor, gt_labels: Tensor, overlaps: Tensor) -> Tensor:
         """Compute the varifocal loss of K candidates against each of G boxes ``(K, G)``.
 
-        All classes but the box's own are negatives whose sum does not depend on the box, so it is computed once.
+        The sum over all classes as negatives does not depend on the box, so it is computed once.
         """
         scores = scores.clamp(1e-12, 1 - 1e-7)
         negative = self.alpha * scores.pow(self.gamma) * -torch.log1p(-scores)

@@ -1,4 +1,4 @@
-"""Task-aligned assignment over a whole batch, as PicoDet's second generation does it."""
+"""Task-aligned assignment over a whole batch, as in the second generation of PicoDet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from ..structures import Assignment, GroundTruth, Points
 from .conflicts import resolve_among_all
 
-# A point counts as inside a box when it is farther than this from every side, in pixels
+# Smallest distance in pixels of a point inside a box from the sides
 # (docs/specification/picodet.md#task-aligned).
 _INSIDE_MARGIN = 1e-9
 
@@ -19,20 +19,20 @@ _INSIDE_MARGIN = 1e-9
 class BatchTaskAlignedAssigner:
     """Task alignment (https://arxiv.org/abs/2108.07755) for all boxes of a batch in one pass.
 
-    The metric of a point and a box is ``score ** alpha * IoU ** beta`` of the prediction at the point. Each box takes
-    the ``topk`` points of all levels with the largest metric among those inside it; a point wanted by several boxes
-    goes to the one of all boxes of the image with the largest IoU. The quality is the metric, scaled so that each
-    box's best equals the largest IoU among its points.
+    The metric of a point and a box is ``score ** alpha * IoU ** beta`` of the prediction at the point. Each box gets
+    the ``topk`` points inside it with the largest metric. If a point has several boxes, it gets the one of all boxes of
+    the image with the largest IoU. The quality is the metric, scaled so that the largest one of each box equals the
+    largest IoU among its points.
 
-    mmdet's ``TaskAlignedAssigner`` takes the top points first and asks whether they lie inside afterwards, and settles
-    conflicts among the claims only. Source: ``task_aligned_assigner.py`` of PaddleDetection
+    ``TaskAlignedAssigner`` of mmdet selects the top points before it drops those outside the box, and resolves
+    conflicts only between the boxes that selected the point. Source: ``task_aligned_assigner.py`` of PaddleDetection
     (docs/specification/picodet.md#task-aligned).
 
     Args:
-        topk: Points per box.
+        topk: Number of points per box.
         alpha: Exponent of the score.
         beta: Exponent of the IoU.
-        eps: Keeps the scaling finite.
+        eps: Added to the divisor of the scaling.
     """
 
     def __init__(self, topk: int = 13, alpha: float = 1.0, beta: float = 6.0, eps: float = 1e-9) -> None:
@@ -56,7 +56,7 @@ class BatchTaskAlignedAssigner:
             empty = scores.new_zeros(num_images, num_points)
             return Assignment(torch.full_like(empty, -1, dtype=torch.long), empty)
 
-        # Only pairs of a box and a point inside it are computed; the dense matrix holds their metric.
+        # The metric is computed only for points inside a box, and stored in a dense matrix for topk.
         box, point = _inside_pairs(points, gt.boxes)
         image = gt.image_index[box]
         metric = scores.new_full((len(gt.boxes), num_points), -1.0)
@@ -79,7 +79,7 @@ class BatchTaskAlignedAssigner:
     def _metric(
         self, scores: Tensor, boxes: Tensor, gt: GroundTruth, image: Tensor, point: Tensor, box: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return metric and IoU of K triples of an image, one of its points and one of its boxes: ``(K,)`` each."""
+        """Return the metric and the IoU of K triples of image, point and box, ``(K,)`` each."""
         overlap = bbox_overlaps(boxes[image, point], gt.boxes[box], is_aligned=True)
         score = scores[image, point, gt.labels[box]]
         return score.pow(self.alpha) * overlap.pow(self.beta), overlap

@@ -1,4 +1,4 @@
-"""Who gets a point that several boxes want."""
+"""Resolve conflicts between boxes that claim the same point."""
 
 from __future__ import annotations
 
@@ -10,44 +10,44 @@ from ..structures import GroundTruth
 
 
 def resolve_among_claims(slot: Tensor, box: Tensor, value: Tensor, num_slots: int) -> Tensor:
-    """Give each slot to the claim with the largest value, of equal ones to the first box.
+    """Assign each slot to the claiming box with the largest value, the first of equal ones.
 
     Args:
-        slot: ``(K,)`` wanted places, ``image * P + point``.
-        box: ``(K,)`` the boxes that want them.
-        value: ``(K,)`` not negative.
+        slot: ``(K,)`` claimed slots, ``image * P + point``.
+        box: ``(K,)`` boxes that claim them.
+        value: ``(K,)`` non-negative values of the claims.
         num_slots: N * P.
 
     Returns:
-        ``(num_slots,)`` boxes, -1 where there is no claim.
+        ``(num_slots,)`` indices of boxes, -1 without a claim.
     """
     best = value.new_zeros(num_slots).scatter_reduce(0, slot, value, 'amax')
     wins = value == best[slot]
-    # The smallest index, whatever the order in which a device scatters.
+    # The smallest index, so that the result does not depend on the order of scattering.
     nobody = torch.iinfo(torch.long).max
     first = torch.full((num_slots,), nobody, device=slot.device).scatter_reduce(0, slot[wins], box[wins], 'amin')
     return torch.where(first < nobody, first, -1)
 
 
 def resolve_among_all(slot: Tensor, box: Tensor, regions: Tensor, gt: GroundTruth, num_images: int) -> Tensor:
-    """Give a slot to its only claim, and one with several to the box of its image whose IoU with its region is largest.
+    """Assign each slot to its only claim, or of several, to the box of its image with the largest IoU with its region.
 
     Args:
-        slot: ``(K,)`` wanted places, ``image * P + point``.
-        box: ``(K,)`` the boxes that want them.
-        regions: ``(N * P, 4)`` xyxy, what stands at the slots: cells or predicted boxes.
+        slot: ``(K,)`` claimed slots, ``image * P + point``.
+        box: ``(K,)`` boxes that claim them.
+        regions: ``(N * P, 4)`` xyxy, cells or predicted boxes of all slots.
         gt: The boxes of the batch.
         num_images: N.
 
     Returns:
-        ``(N, P)`` boxes, -1 where there is no claim.
+        ``(N, P)`` indices of boxes, -1 without a claim.
     """
     assigned = torch.full((len(regions),), -1, dtype=torch.long, device=slot.device)
     assigned[slot] = box
     contested = torch.zeros_like(assigned).scatter_add(0, slot, torch.ones_like(slot)) > 1
     places = contested.nonzero().squeeze(1)
     per_image = len(regions) // num_images
-    # Image by image: over the whole batch the matrix of contested places and boxes would mostly be empty.
+    # Per image: most pairs of contested slots and boxes of a whole batch would be from different images.
     for image in (places // per_image).unique().tolist():
         here = places[places // per_image == image]
         own = (gt.image_index == image).nonzero().squeeze(1)

@@ -24,9 +24,10 @@ _INIT_CFG = normal_init('cls_predictors')
 
 
 class _ChannelGate(nn.Module):
-    """A sigmoid gate per channel from the pooled features, and a 1x1 convolution after it.
+    """A sigmoid gate per channel from the pooled features, followed by a 1x1 convolution.
 
-    Source: ``PicoSE`` of PaddleDetection (docs/specification/picodet.md#towers): no reduction, a true sigmoid.
+    Source: ``PicoSE`` of PaddleDetection (docs/specification/picodet.md#towers): without reduction, with a true
+    sigmoid.
 
     Args:
         channels: Channels of input and output.
@@ -43,13 +44,13 @@ class _ChannelGate(nn.Module):
         self.conv = ConvNormAct(channels, channels, 1, norm_cfg=norm_cfg, act_cfg=act_cfg)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Gate the features ``(N, C, H, W)`` and convolve them."""
+        """Run the block on ``(N, C, H, W)``."""
         result: Tensor = self.conv(x * self.fc(F.adaptive_avg_pool2d(x, 1)).sigmoid())
         return result
 
 
 class _AlignBranch(nn.Sequential):
-    """One logit per point that says how well class and box agree: a dense 5x5 convolution and a 1x1, each with norm.
+    """One logit per point for the alignment of class and box: a dense 5x5 and a 1x1 convolution, each with a norm.
 
     Source: ``cls_align`` of PaddleDetection's ``PicoHeadV2`` (docs/specification/picodet.md#aligned-head).
 
@@ -72,9 +73,9 @@ class _AlignBranch(nn.Sequential):
 
 @MODELS.register_module()
 class PicoDetAlignedHead(PicoDetBaseHead):
-    """PicoDet head of release 2.4: gated features, scores aligned with the boxes, ATSS first and then task alignment.
+    """PicoDet head of release 2.4: gated features, scores aligned with the boxes, ATSS and then task alignment.
 
-    The score is ``sqrt(sigmoid(class) * sigmoid(align))``; this probability is what training, assignment and NMS see.
+    The score is ``sqrt(sigmoid(class) * sigmoid(align))``; training, assignment and NMS use this probability.
     Source: PaddleDetection's ``PicoHeadV2`` (docs/specification/picodet.md#towers,
     docs/specification/picodet.md#aligned-head, docs/specification/picodet.md#losses).
 
@@ -84,12 +85,12 @@ class PicoDetAlignedHead(PicoDetBaseHead):
         loss_vfl: Varifocal loss on the scores.
         loss_bbox: Loss on the boxes of the positives, in strides.
         loss_dfl: Distribution focal loss on their distances.
-        train_cfg: Has ``initial_epoch``, ``initial_assigner`` for the epochs before it, and ``assigner`` for the rest.
+        train_cfg: With ``initial_epoch``, ``initial_assigner`` for the epochs before it, and ``assigner`` for the rest.
         init_cfg: mm config of the initialization.
-        kwargs: As for :class:`PicoDetBaseHead`; ``kernel_size`` is also that of the align branch.
+        kwargs: As for :class:`PicoDetBaseHead`; ``kernel_size`` also applies to the align branch.
 
     Attributes:
-        epoch: The epoch in training, counted from 0; mmdet's ``SetEpochInfoHook`` keeps it.
+        epoch: The training epoch, counted from 0; set by mmdet's ``SetEpochInfoHook``.
     """
 
     def __init__(
@@ -122,7 +123,7 @@ class PicoDetAlignedHead(PicoDetBaseHead):
         self.initial_assigner: Assigner | None = TASK_UTILS.build(train_cfg['initial_assigner']) if train_cfg else None
 
     def init_weights(self) -> None:
-        """Initialize as the original: the gates with a tenth of the others' deviation, the align branch as a neck."""
+        """Initialize like the original: gates with a standard deviation of 0.001, the align branch like a neck."""
         super().init_weights()
         for module in self.gates.modules():
             if isinstance(module, _ChannelGate):
@@ -138,7 +139,7 @@ class PicoDetAlignedHead(PicoDetBaseHead):
             feats: The neck's levels, ``(N, in_channels, H_i, W_i)`` each.
 
         Returns:
-            Scores within 0 and 1 ``(N, num_classes, H_i, W_i)`` in float32 at least, and distance logits
+            Scores between 0 and 1 ``(N, num_classes, H_i, W_i)``, at least in float32, and distance logits
             ``(N, 4 * (reg_max + 1), H_i, W_i)``.
         """
         scores, reg_logits = [], []
@@ -154,12 +155,12 @@ class PicoDetAlignedHead(PicoDetBaseHead):
 
     @property
     def current_assigner(self) -> Assigner:
-        """The assigner of this phase: the initial one before ``initial_epoch``."""
+        """Assigner of the current epoch: the initial one before ``initial_epoch``."""
         assert self.train_cfg and self.initial_assigner and self.assigner, 'training needs a train_cfg with assigners'
         return self.initial_assigner if self.epoch < self.train_cfg['initial_epoch'] else self.assigner
 
     def to_scores(self, cls_output: Tensor) -> Tensor:
-        """Return the scores, which :meth:`forward` gives already."""
+        """Return ``cls_output``: :meth:`forward` already computes scores."""
         return cls_output
 
     def class_loss(

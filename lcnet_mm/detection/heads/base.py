@@ -1,4 +1,4 @@
-"""The base of all PicoDet heads: points, decoding, losses and prediction."""
+"""Base of the PicoDet heads: points, decoding, losses and prediction."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _DFL_MARGIN = 0.1
 
 
 class Positives(NamedTuple):
-    """The M points of a batch that a box was assigned to.
+    """The M points of a batch that have an assigned box.
 
     Attributes:
-        image: ``(M,)`` the image of each.
-        point: ``(M,)`` its index among the points.
-        points: The M points themselves.
-        labels: ``(M,)`` the classes of their boxes.
-        targets: ``(M, 4)`` their boxes xyxy in strides of the point.
-        quality: ``(M,)`` the target of the score of the box's class.
+        image: ``(M,)`` index of the image.
+        point: ``(M,)`` index among the points of the image.
+        points: The M points.
+        labels: ``(M,)`` class of the box.
+        targets: ``(M, 4)`` the box xyxy in strides of the point.
+        quality: ``(M,)`` target of the score of the class.
     """
 
     image: Tensor
@@ -56,10 +56,10 @@ class Positives(NamedTuple):
 
 
 def normal_init(predictors: str) -> list[dict[str, Any]]:
-    """Return the ``init_cfg`` of a head: normal with a deviation of 0.01, and a prior of 0.01 for every class.
+    """Return the ``init_cfg`` of a head: normal with a standard deviation of 0.01, and a prior of 0.01 for every class.
 
     Args:
-        predictors: Name of the predictors of the classes.
+        predictors: Name of the modules that predict the classes.
     """
     return [
         dict(
@@ -75,23 +75,23 @@ def normal_init(predictors: str) -> list[dict[str, Any]]:
 class PicoDetBaseHead(BaseDenseHead):
     """Base of the PicoDet heads: a depthwise tower per level and boxes as four distributions of distances.
 
-    Nothing is shared between the levels, and no scale is learned (docs/specification/picodet.md#common).
-    A subclass adds the predictors and overrides what differs between the generations: :meth:`to_scores`,
+    The levels share no weights, and no scale is learned (docs/specification/picodet.md#common).
+    A subclass adds the predictors and overrides the methods that differ between the generations: :meth:`to_scores`,
     :meth:`class_loss` with its normalizer, :meth:`box_weights`, and :attr:`current_assigner` if it has several.
 
     Args:
         num_classes: Number of classes.
         in_channels: Channels of every level, and of the towers.
-        num_convs: Pairs of depthwise and pointwise convolutions in a tower.
+        num_convs: Number of pairs of depthwise and pointwise convolutions in a tower.
         kernel_size: Side of the depthwise kernels.
         strides: Strides of the levels in input pixels.
-        reg_max: Distances are expectations over 0 … ``reg_max`` strides.
+        reg_max: Largest distance in strides; a distance is the expectation over 0 … ``reg_max``.
         norm_cfg: mm config of the norms.
         act_cfg: mm config of the activations.
         loss_bbox: Loss on the boxes of the positives, in strides.
         loss_dfl: Distribution focal loss on their distances.
-        train_cfg: Has the ``assigner``, a config of an :class:`~lcnet_mm.detection.structures.Assigner`.
-        test_cfg: Has ``nms_pre`` (points kept per level, by their best score), ``score_thr``, ``nms`` and
+        train_cfg: With the ``assigner``, a config of an :class:`~lcnet_mm.detection.structures.Assigner`.
+        test_cfg: With ``nms_pre`` (points kept per level, by their best score), ``score_thr``, ``nms`` and
             ``max_per_img``.
         init_cfg: mm config of the initialization.
 
@@ -144,11 +144,11 @@ class PicoDetBaseHead(BaseDenseHead):
 
     @property
     def reg_channels(self) -> int:
-        """Channels of a box: four sides of ``reg_max + 1`` bins each."""
+        """Number of channels of a box: ``reg_max + 1`` bins for each of four sides."""
         return 4 * (self.reg_max + 1)
 
     def get_points(self, maps: Sequence[Tensor]) -> Points:
-        """Return the points of levels shaped ``(N, *, H_i, W_i)``."""
+        """Return the points of maps ``(N, *, H_i, W_i)``."""
         grids = self.prior_generator.grid_priors(
             [level.shape[-2:] for level in maps], device=maps[0].device, with_stride=True
         )
@@ -156,14 +156,14 @@ class PicoDetBaseHead(BaseDenseHead):
         return Points(points[:, :2], points[:, 2:3], [len(grid) for grid in grids])
 
     def decode(self, reg_logits: Tensor, points: Points) -> Tensor:
-        """Turn distributions into boxes.
+        """Decode distributions to boxes.
 
         Args:
             reg_logits: ``(..., P, 4 * (reg_max + 1))``, sides in the order left, top, right, bottom.
             points: The P points.
 
         Returns:
-            Boxes ``(..., P, 4)`` xyxy **in strides** of their point; times ``points.strides`` they are input pixels.
+            Boxes ``(..., P, 4)`` xyxy **in strides** of their point; multiply by ``points.strides`` for input pixels.
         """
         bins = reg_logits.unflatten(-1, (4, self.reg_max + 1))
         distances = bins.softmax(-1) @ self.project.to(bins.dtype)
@@ -171,7 +171,7 @@ class PicoDetBaseHead(BaseDenseHead):
         return torch.cat((centers - distances[..., :2], centers + distances[..., 2:]), -1)
 
     def get_scores_and_boxes(self, feats: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Compute the prediction before any selection.
+        """Compute the predictions of all points.
 
         Args:
             feats: The neck's levels, ``(N, in_channels, H_i, W_i)`` each.
@@ -182,13 +182,13 @@ class PicoDetBaseHead(BaseDenseHead):
         return self.scores_and_boxes_by_feat(*self(feats))
 
     def scores_and_boxes_by_feat(self, cls_maps: Sequence[Tensor], reg_maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Turn what :meth:`forward` returns into scores and boxes as in :meth:`get_scores_and_boxes`."""
+        """Convert the output of :meth:`forward` to scores and boxes as in :meth:`get_scores_and_boxes`."""
         points = self.get_points(cls_maps)
         boxes = self.decode(_flatten_levels(reg_maps), points) * points.strides
         return self.to_scores(_flatten_levels(cls_maps)), boxes
 
     def to_scores(self, cls_output: Tensor) -> Tensor:
-        """Turn the class maps of :meth:`forward`, joined to ``(N, P, num_classes)``, into scores within 0 and 1."""
+        """Convert the class maps of :meth:`forward`, joined to ``(N, P, num_classes)``, to scores between 0 and 1."""
         raise NotImplementedError
 
     def class_loss(
@@ -225,10 +225,10 @@ class PicoDetBaseHead(BaseDenseHead):
         """Compute the losses of a batch, once over all images and levels.
 
         Args:
-            cls_maps: What :meth:`forward` returns of the classes, ``(N, num_classes, H_i, W_i)`` each.
+            cls_maps: The class maps of :meth:`forward`, ``(N, num_classes, H_i, W_i)`` each.
             reg_maps: The distance logits, ``(N, 4 * (reg_max + 1), H_i, W_i)`` each.
             batch_gt_instances: For each image ``bboxes`` ``(n, 4)`` xyxy in input pixels and ``labels`` ``(n,)``.
-            batch_img_metas: Not used: points outside a smaller image of a padded batch are negatives like any other.
+            batch_img_metas: Not used: points in the padding are negatives like any other.
             batch_gt_instances_ignore: Not used: the original drops crowd boxes
                 (docs/specification/picodet.md#data-pipeline).
 
@@ -260,8 +260,8 @@ class PicoDetBaseHead(BaseDenseHead):
             reg_logits: ``(M, 4 * (reg_max + 1))`` of the positives.
             boxes: ``(M, 4)`` decoded from them, in strides.
             positives: The positives.
-            weights: ``(M,)``.
-            norm: What the weighted sums are divided by.
+            weights: Weights of the positives ``(M,)``.
+            norm: Divisor of the weighted sums.
 
         Returns:
             ``loss_bbox`` and ``loss_dfl``.
@@ -291,11 +291,11 @@ class PicoDetBaseHead(BaseDenseHead):
         """Select the detections of each image.
 
         Args:
-            outputs: What :meth:`forward` returns.
-            batch_img_metas: Has ``img_shape`` and, with ``rescale``, ``scale_factor``.
+            outputs: The output of :meth:`forward`.
+            batch_img_metas: For each image ``img_shape`` and, with ``rescale``, ``scale_factor``.
             cfg: Replaces ``test_cfg``.
             rescale: Whether boxes are returned in pixels of the original image.
-            with_nms: Whether to suppress overlaps and to keep ``max_per_img`` boxes only.
+            with_nms: Whether to run NMS and to keep only ``max_per_img`` boxes.
 
         Returns:
             For each image ``bboxes`` ``(n, 4)`` xyxy, ``scores`` ``(n,)`` and ``labels`` ``(n,)``.
@@ -320,12 +320,12 @@ class PicoDetBaseHead(BaseDenseHead):
 
 
 def _flatten_levels(maps: Sequence[Tensor]) -> Tensor:
-    """Join levels ``(N, C, H_i, W_i)`` to ``(N, P, C)``, point after point as in :meth:`PicoDetBaseHead.get_points`."""
+    """Join levels ``(N, C, H_i, W_i)`` to ``(N, P, C)``, ordered as in :meth:`PicoDetBaseHead.get_points`."""
     return torch.cat([level.flatten(2) for level in maps], 2).transpose(1, 2)
 
 
 def _top_points(scores: Tensor, level_sizes: Sequence[int], count: int) -> Tensor:
-    """Return the indices of the ``count`` best points of each level; all of a smaller level or for a negative count."""
+    """Return the indices of the ``count`` best points of each level, of all points if ``count`` is negative."""
     kept, start = [], 0
     for level in scores.split(list(level_sizes)):
         if 0 < count < len(level):

@@ -1,4 +1,4 @@
-"""The head of PicoDet at the time of the PP-LCNet paper."""
+"""The PicoDet head of the time of the PP-LCNet paper."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from .shared_head import SharedPredictorHead
 class PicoDetGFLHead(SharedPredictorHead):
     """GFL-style PicoDet head of summer 2021: one 1x1 predictor for classes and boxes per level, QFL, DFL and GIoU.
 
-    What differs from mmdet's ``GFLHead``: per-level depthwise 5x5 towers with BN instead of shared 3x3 ones with GN,
-    1x1 predictors, points in the middle of their cells, no learnable scale, and an assignment and losses that run once
-    over the whole batch instead of once per image and level. Source: PaddleDetection's ``pico_head.py`` before
+    Differences from ``GFLHead`` of mmdet: per-level depthwise 5x5 towers with BN instead of shared 3x3 ones with GN,
+    1x1 predictors, points in the centers of their cells, no learnable scale, and assignment and losses that are
+    computed once for the batch instead of once per image and level. Source: PaddleDetection's ``pico_head.py`` before
     18 October 2021 (docs/specification/picodet.md#paper-era, docs/specification/picodet.md#losses).
 
     Args:

@@ -1,4 +1,4 @@
-"""The base of the heads of the paper's time and of release 2.3: one predictor for classes and boxes."""
+"""Base of the heads of the paper's time and of release 2.3, with one predictor for classes and boxes."""
 
 from __future__ import annotations
 
@@ -49,5 +49,5 @@ class SharedPredictorHead(PicoDetBaseHead):
         return cls_output.sigmoid()
 
     def box_weights(self, cls_output: Tensor, positives: Positives) -> Tensor:
-        """Return the best class's probability at each positive."""
+        """Return the probability of the best class at each positive."""
         return cls_output[positives.image, positives.point].amax(1).sigmoid()

@@ -25,7 +25,7 @@ class PicoDetSimOTAHead(SharedPredictorHead):
     Args:
         num_classes: Number of classes.
         in_channels: Channels of every level, and of the towers.
-        num_convs: Pairs of depthwise and pointwise convolutions in a tower.
+        num_convs: Number of pairs of depthwise and pointwise convolutions in a tower.
         loss_vfl: Varifocal loss on the class logits.
         kwargs: As for :class:`SharedPredictorHead`.
     """
@@ -46,7 +46,7 @@ class PicoDetSimOTAHead(SharedPredictorHead):
     ) -> dict[str, Tensor]:
         """Compute the varifocal loss over the number of positive points, at least 1.
 
-        An image without boxes counts as none, one whose boxes got no point as one
+        An image without boxes counts as 0, and an image whose boxes have no point as 1
         (docs/specification/picodet.md#positive-count).
         """
         targets = torch.zeros_like(cls_output)

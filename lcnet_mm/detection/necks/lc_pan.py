@@ -1,4 +1,4 @@
-"""The four-level necks of PicoDet: LC-PAN of release 2.4 and CSP-PAN of release 2.3."""
+"""Four-level necks of PicoDet: LC-PAN of release 2.4 and CSP-PAN of release 2.3."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from ...backbones.layers import Config, ConvNormAct, DepthwiseSeparable
 
-# KaimingUniform over fan_in in the original; its DepthSep blocks draw from the normal with the same deviation
-# (docs/specification/picodet.md#initialization), a difference that batch norm makes small.
+# KaimingUniform over fan_in as in the original, except that its DepthSep blocks draw from a normal distribution of the
+# same deviation (docs/specification/picodet.md#initialization), which batch norm makes a small difference.
 _INIT: list[dict[str, Any]] = [
     dict(type='Kaiming', layer='Conv2d', mode='fan_in', nonlinearity='relu', distribution='uniform'),
     dict(type='Constant', layer=['_BatchNorm', 'GroupNorm'], val=1, bias=0),
@@ -22,7 +22,7 @@ _INIT: list[dict[str, Any]] = [
 
 
 class _CSPLayer(nn.Module):
-    """Cross-stage partial layer without a residual: half of the channels pass a bottleneck, half pass by.
+    """Cross-stage partial layer without a residual: half of the channels go through a bottleneck.
 
     Source: PaddleDetection's ``CSPLayer`` as its CSP-PAN uses it, with one depthwise block
     (docs/specification/picodet.md#csppan).
@@ -52,17 +52,18 @@ class _CSPLayer(nn.Module):
         self.final_conv = ConvNormAct(2 * mid, out_channels, 1, norm_cfg=norm_cfg, act_cfg=act_cfg)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute the output for features ``(N, in_channels, H, W)``."""
+        """Run the layer on ``(N, in_channels, H, W)``."""
         result: Tensor = self.final_conv(torch.cat((self.block(self.main_conv(x)), self.short_conv(x)), 1))
         return result
 
 
 class FourLevelPAN(BaseModule):
-    """Path aggregation over three inputs with a fourth, coarser level; subclasses choose the fusion.
+    """Path aggregation of three inputs with a fourth, coarser output; subclasses define the fusion.
 
-    Laterals by 1x1 convolutions, a nearest-neighbour way down, a strided depthwise way up; the fourth level is the sum
-    of two strided blocks, one on the coarsest lateral and one on the third output. Source: PaddleDetection's
-    ``lc_pan.py`` and ``csp_pan.py`` (docs/specification/picodet.md#lcpan, docs/specification/picodet.md#csppan).
+    1x1 convolutions as laterals, a top-down path with nearest-neighbor upsampling and a bottom-up path with strided
+    depthwise blocks. The fourth level is the sum of two strided blocks, on the coarsest lateral and on the third
+    output. Source: PaddleDetection's ``lc_pan.py`` and ``csp_pan.py`` (docs/specification/picodet.md#lcpan,
+    docs/specification/picodet.md#csppan).
 
     Args:
         in_channels: Channels of the inputs, finest level first.
@@ -77,7 +78,7 @@ class FourLevelPAN(BaseModule):
         size of the third, rounded up.
 
     Raises:
-        ValueError: the number of inputs is not that of ``in_channels``.
+        ValueError: the number of inputs is not the length of ``in_channels``.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class FourLevelPAN(BaseModule):
             ConvNormAct(channels, out_channels, 1, norm_cfg=norm_cfg, act_cfg=act_cfg) for channels in in_channels
         )
         steps = range(len(in_channels) - 1)
-        # Both ways are listed in the order in which they run: down from the coarsest, up from the finest level.
+        # Both paths in the order in which they run: down from the coarsest level, up from the finest.
         self.top_down = nn.ModuleList(self._make_fusion() for _ in steps)
         self.downsamples = nn.ModuleList(self._make_downsample() for _ in steps)
         self.bottom_up = nn.ModuleList(self._make_fusion() for _ in steps)
@@ -113,11 +114,11 @@ class FourLevelPAN(BaseModule):
         )
 
     def _make_fusion(self) -> nn.Module:
-        """Build what turns two levels, concatenated to ``2 * out_channels``, into one of ``out_channels``."""
+        """Build the fusion of two levels: from ``2 * out_channels`` to ``out_channels``."""
         raise NotImplementedError
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Fuse the three levels ``(N, C_i, H_i, W_i)`` to four."""
+        """Compute four levels from three, ``(N, C_i, H_i, W_i)``."""
         if len(inputs) != len(self.laterals):
             raise ValueError(
                 f'{type(self).__name__} has in_channels for {len(self.laterals)} inputs, got {len(inputs)}'
@@ -138,13 +139,13 @@ class FourLevelPAN(BaseModule):
 class LCPAN(FourLevelPAN):
     """The neck of PicoDet in release 2.4: fusion by two depthwise separable blocks, as in the backbone.
 
-    Arguments, shapes and errors as :class:`FourLevelPAN`.
+    Arguments, shapes and errors are those of :class:`FourLevelPAN`.
     """
 
     def _make_fusion(self) -> nn.Module:
-        """Build what fuses two levels."""
+        """Build the fusion of two levels."""
         channels = self.out_channels
-        # Hard swish whatever act_cfg says, as the original.
+        # Hard swish whatever act_cfg says, as in the original.
         act_cfg = dict(type='HSwish')
         return nn.Sequential(
             *(
@@ -158,11 +159,11 @@ class LCPAN(FourLevelPAN):
 class CSPPAN(FourLevelPAN):
     """The neck of PicoDet in release 2.3: fusion by a cross-stage partial layer.
 
-    Arguments, shapes and errors as :class:`FourLevelPAN`.
+    Arguments, shapes and errors are those of :class:`FourLevelPAN`.
     """
 
     def _make_fusion(self) -> nn.Module:
-        """Build what fuses two levels."""
+        """Build the fusion of two levels."""
         return _CSPLayer(
             2 * self.out_channels,
             self.out_channels,

@@ -1,4 +1,4 @@
-"""The path aggregation neck of PicoDet at the time of the PP-LCNet paper."""
+"""Path aggregation neck of PicoDet at the time of the PP-LCNet paper."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 @MODELS.register_module()
 class PAN(BaseModule):
-    """Path aggregation by additions alone: 1x1 laterals, then a bilinear way down and a bilinear way up.
+    """Path aggregation by additions: 1x1 laterals, then a top-down and a bottom-up path with bilinear resizing.
 
-    Its only parameters are the laterals, which have a bias and neither norm nor activation. Source: PaddleDetection's
-    ``necks/pan.py`` of summer 2021 (docs/specification/picodet.md#paper-era).
+    The only parameters are those of the laterals, which have a bias but no norm and no activation. Source:
+    PaddleDetection's ``necks/pan.py`` of summer 2021 (docs/specification/picodet.md#paper-era).
 
     Args:
         in_channels: Channels of the inputs, finest level first.
@@ -27,7 +27,7 @@ class PAN(BaseModule):
         A tuple of ``(N, in_channels[i], H_i, W_i)`` to a tuple of ``(N, out_channels, H_i, W_i)``.
 
     Raises:
-        ValueError: the number of inputs is not that of ``in_channels``.
+        ValueError: the number of inputs is not the length of ``in_channels``.
     """
 
     def __init__(
@@ -55,6 +55,6 @@ class PAN(BaseModule):
 
 
 def _resize_like(x: Tensor, other: Tensor) -> Tensor:
-    """Resize bilinearly to another map's size; at a factor of one half this is the mean of 2x2 pixels."""
+    """Resize bilinearly to the size of another map; halving is the mean of 2x2 pixels."""
     result: Tensor = F.interpolate(x, size=other.shape[-2:], mode='bilinear', align_corners=False)
     return result
