@@ -16,10 +16,13 @@ DESCRIPTION = (
     'where both times differ by more than 5 percent, the run is unreliable and the exit code is 1.'
 )
 EXAMPLES = (
-    'configs/picodet_like/lcnet_1x_coco.py rival.onnx --threads 1',
+    'configs/picodet_like/lcnet_1x_coco.py other.onnx --threads 1',
     '--suite paper-segmentation --out work_dirs/latency',
     'work_dirs/demo/deploy --image data/digits/val2017/000000000001.jpg --layers',
 )
+
+# What has no effect on --doctor.
+_MEASURING = ('models', 'suite', 'threads', 'shape', 'layers', 'roofline', 'image', 'out', 'json')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,6 +73,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     if args.doctor:
+        if ignored := [name for name in _MEASURING if getattr(args, name)]:
+            name = 'MODEL' if ignored[0] == 'models' else f'--{ignored[0]}'
+            raise UserError(f'--doctor measures nothing, and {name} has no effect on it: leave one of them out')
         from ..latency.doctor import format_report
 
         print(format_report())

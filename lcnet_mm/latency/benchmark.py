@@ -23,11 +23,11 @@ from .layers import FINAL_STAGE, Layer, Roofline, measure_roofline, profile_laye
 from .networks import Network, SegmentorNetwork, load_networks
 from .stages import suppression, time_stages
 from .suites import ACCURACY, PAPER_MS, build_suite
-from .timing import MAX_CONTROL_DIFFERENCE, compile_openvino, control_difference, time_networks
+from .timing import MAX_CONTROL_DIFFERENCE, check_backend, compile_openvino, control_difference, time_networks
 
 # The network that the paper compares each PP-LCNet with, in its segmentors and in its detectors.
-_PAPER_RIVALS = {'lcnet_0.5x': 'mobilenetv3_large_0.5x', 'lcnet_1x': 'mobilenetv3_large_0.75x'}
-_PAPER_DETECTION_RIVALS = {'lcnet_0.5x': 'mobilenetv3_large_0.35x', 'lcnet_1x': 'mobilenetv3_large_0.75x'}
+_PAPER_BASELINES = {'lcnet_0.5x': 'mobilenetv3_large_0.5x', 'lcnet_1x': 'mobilenetv3_large_0.75x'}
+_PAPER_DETECTION_BASELINES = {'lcnet_0.5x': 'mobilenetv3_large_0.35x', 'lcnet_1x': 'mobilenetv3_large_0.75x'}
 # Strides of PicoDet's levels; the other detectors of the suite have the first three.
 _STRIDES = (8, 16, 32, 64)
 
@@ -101,7 +101,7 @@ class Report:
         """Return all tables by title, except those of the layers."""
         tables = {'Latency, ms': self.rows}
         if self.paper_rows:
-            tables['Ratios beside the paper'] = self.paper_rows
+            tables['Ratios here and in the paper'] = self.paper_rows
         if self.shares:
             rows = [
                 dict(name=name, **{stage: f'{share:.0%}' for stage, share in shares.items()})
@@ -251,16 +251,16 @@ def run_benchmark(
 
 
 def _check_settings(paths: Sequence[str], size: Sequence[int] | None, settings: Settings) -> None:
-    """Check that every setting has an effect.
+    """Check that every setting is known and has an effect.
 
     Raises:
-        UserError: one has none.
+        UserError: one is unknown or has none.
     """
+    check_backend(settings.backend, settings.precision)
     for wanted, what in (
         (settings.layers, 'the profile of the layers'),
         (settings.roofline, 'the roofline'),
         (settings.image is not None, 'an image'),
-        (settings.precision != 'f32', f'precision {settings.precision}'),
     ):
         if wanted and settings.backend != 'openvino':
             raise UserError(f'{what} needs the backend openvino, got {settings.backend}')
@@ -359,23 +359,23 @@ def compare_with_paper(rows: Sequence[dict[str, Any]], suite: str | None) -> lis
         if PAPER_MS not in row:
             continue
         if suite == 'paper-ablations':
-            rival_name = 'PP-LCNet-0.5x'
+            baseline_name = 'PP-LCNet-0.5x'
         elif suite == 'paper-classification':
-            rival_name = 'MobileNetV3-large-0.35x'
+            baseline_name = 'MobileNetV3-large-0.35x'
         else:
-            rivals = _PAPER_DETECTION_RIVALS if suite == 'paper-detection' else _PAPER_RIVALS
+            baselines = _PAPER_DETECTION_BASELINES if suite == 'paper-detection' else _PAPER_BASELINES
             backbone, _, size = row['name'].partition(' ')
-            rival_name = f'{rivals.get(backbone)} {size}'.strip()
-        rival = next((r for r in rows if r['name'] == rival_name and r['threads'] == row['threads']), None)
-        if rival is None or rival is row:
+            baseline_name = f'{baselines.get(backbone)} {size}'.strip()
+        baseline = next((r for r in rows if r['name'] == baseline_name and r['threads'] == row['threads']), None)
+        if baseline is None or baseline is row:
             continue
         compared.append(
             dict(
                 name=row['name'],
-                rival=rival_name,
+                baseline=baseline_name,
                 threads=row['threads'],
-                ours=row['median'] / rival['median'],
-                paper=row[PAPER_MS] / rival[PAPER_MS],
+                ours=row['median'] / baseline['median'],
+                paper=row[PAPER_MS] / baseline[PAPER_MS],
             )
         )
     return compared

@@ -21,6 +21,19 @@ CONTROL = 'the first again'
 MAX_CONTROL_DIFFERENCE = 0.05
 
 
+def check_backend(backend: str, precision: str) -> None:
+    """Check the names of a backend and a precision.
+
+    Raises:
+        UserError: one is unknown, or the backend cannot compute in the precision.
+    """
+    for name, value, known in (('backend', backend, BACKENDS), ('precision', precision, PRECISIONS)):
+        if value not in known:
+            raise UserError(f'{name} {value!r} is unknown; there are {", ".join(known)}')
+    if precision != 'f32' and backend != 'openvino':
+        raise UserError(f'precision {precision} needs the backend openvino, got {backend}')
+
+
 def compile_openvino(network: Network, threads: int, precision: str = 'f32', **options: Any) -> openvino.CompiledModel:
     """Compile a network with OpenVINO.
 
@@ -49,10 +62,9 @@ def compile_network(network: Network, backend: str, threads: int, precision: str
         precision: One of :data:`PRECISIONS`; only OpenVINO has more than 'f32'.
 
     Raises:
-        UserError: the backend cannot run the network, or not in this precision.
+        UserError: the backend or the precision is unknown, or the backend cannot run the network in it.
     """
-    if precision != 'f32' and backend != 'openvino':
-        raise UserError(f'precision {precision} needs the backend openvino, got {backend}')
+    check_backend(backend, precision)
     if backend == 'openvino':
         return timed_call(compile_openvino(network, threads, precision))
     image: np.ndarray = np.random.default_rng(0).normal(size=network.input_shape).astype(np.float32)

@@ -164,8 +164,8 @@ def test_classifiers_have_the_originals_size():
 
 
 @pytest.mark.parametrize('suite', ['detectors', 'segmentors', 'paper-classification'])
-def test_rivals_build_at_a_small_size(suite, tmp_path):
-    """Every rival becomes a file that OpenVINO compiles."""
+def test_other_networks_build_at_a_small_size(suite, tmp_path):
+    """Every network of other authors becomes a file that OpenVINO compiles."""
     for entry in SUITES[suite]():
         if entry.name.startswith(('PicoDet', 'lcnet', 'PP-LCNet')):
             continue
@@ -175,7 +175,7 @@ def test_rivals_build_at_a_small_size(suite, tmp_path):
         assert compile_network(network, 'openvino', 1)() is not None
 
 
-def test_ratios_beside_the_papers():
+def test_ratios_here_and_in_the_paper():
     rows = [
         dict(name='mobilenetv3_large_0.5x 512x1024', threads=1, median=40.0, **{'paper ms': 135}),
         dict(name='lcnet_0.5x 512x1024', threads=1, median=30.0, **{'paper ms': 82}),
