@@ -36,7 +36,7 @@ def benchmark(
 ) -> Report:
     """Time networks at batch 1, in turn, from the normalized image to the output of the network.
 
-    The first network runs twice as a control; ``reliable`` says whether both times are close.
+    The first network runs twice as a control; ``reliable`` says whether both of its times are close.
 
     Args:
         models: Configs, ``.xml`` and ``.onnx`` files, and folders of exports.

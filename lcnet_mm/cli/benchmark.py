@@ -12,8 +12,8 @@ from ..utils.errors import UserError
 
 DESCRIPTION = (
     'Time networks at batch 1, one call at a time and in turn, from the normalized image to the output of the network '
-    '(of detectors before NMS, of segmentors the class of each pixel). The first network runs twice as a control: '
-    'where both times differ by more than 5 percent, the run is unreliable and the exit code is 1.'
+    '(of detectors before NMS, of segmentors the class of each pixel). The first network runs twice as a control: if '
+    'its two times differ by more than 5 percent, the run is unreliable and the exit code is 1.'
 )
 EXAMPLES = (
     'configs/picodet_like/lcnet_1x_coco.py other.onnx --threads 1',
@@ -33,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--suite',
         metavar='NAME',
-        help='the networks of a table with its figures beside the measured ones: paper-classification, '
-        'paper-ablations, paper-detection, paper-segmentation, detectors or segmentors; MODELs are added to it',
+        help='a ready list of networks, with published figures next to the measured ones: paper-classification, '
+        'paper-ablations, paper-detection, paper-segmentation, detectors or segmentors; MODELs are measured with it',
     )
     parser.add_argument(
         '--backend',

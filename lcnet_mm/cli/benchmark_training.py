@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--busy',
         action='store_true',
-        help='train each variant on its own, every other step beside a process that keeps one core busy',
+        help='train one variant after the other, every second step while another process keeps one core busy',
     )
     parser.add_argument('--threads', type=int, metavar='N', help='number of threads (default: all cores)')
     add_json(parser, 'the medians')

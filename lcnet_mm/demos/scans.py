@@ -1,4 +1,4 @@
-"""A small classification data set of real handwriting as folders of images, most of them without labels."""
+"""A small classification data set of real handwriting: folders of images, most of them to be used without labels."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class _Street(Scene):
         canvas.labels[:] = IDS['sky']
 
     def paint_ground(self) -> None:
-        """Paint the road, the sidewalks and what is beside them."""
+        """Paint the road, the sidewalks and the ground next to them."""
         canvas, rng = self.canvas, self.rng
         near, far = NEAREST / 2, 1000.0
 
@@ -73,7 +73,7 @@ class _Street(Scene):
                     [(x, 0, near), (x + 0.03, 0, near), (x + 0.03, 0, 60), (x, 0, 60)], random_gray(rng, 120, 130)
                 )
         if self.chance(0.5):
-            # Shadows of what stands beside the road.
+            # Shadows as of trees and buildings along the road.
             side = -1 if self.chance(0.5) else 1
             reach = side * self.road * rng.uniform(-0.2, 0.7)
             z = NEAREST

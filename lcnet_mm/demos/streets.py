@@ -47,7 +47,7 @@ def make_streets_dataset(
 
     Returns:
         ``out_dir`` (str), ``created`` (False if an equal data set was kept), ``parameters``, and per split ``images``
-        and ``images_with``, the number of images in which each label is.
+        and ``images_with``, the number of images that contain each label.
 
     Raises:
         TypeError, ValueError: an argument is wrong.

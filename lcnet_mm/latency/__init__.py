@@ -1,6 +1,6 @@
-"""Measuring time: interleaved rounds, medians, and what was measured on which CPU.
+"""Measuring latencies and training steps, with reports that say what was measured on which CPU.
 
-The modules are imported when one of their names is asked for: counting parameters needs no mmdeploy.
+A module is imported when one of its names is asked for, because counting parameters needs no mmdeploy.
 """
 
 from importlib import import_module

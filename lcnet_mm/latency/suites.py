@@ -1,7 +1,7 @@
 """Ready comparisons: the paper's tables, and other networks that the installed libraries can build.
 
 All networks have random weights, which does not change how long they take. Accuracies and the paper's milliseconds are
-quoted; the tables name their source.
+quoted, and the tables name their sources.
 """
 
 from __future__ import annotations
@@ -226,7 +226,7 @@ SUITES: dict[str, Callable[[], Iterator[Entry]]] = {
     'detectors': _detectors,
     'segmentors': _segmentors,
 }
-# The column that is plotted against the latency.
+# The column of each suite that is plotted against the latency.
 ACCURACY = {
     'paper-classification': 'top-1 (paper)',
     'paper-detection': 'AP (paper)',

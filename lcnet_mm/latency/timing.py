@@ -1,4 +1,4 @@
-"""Timing networks in turn on one of three backends, with the first network once more as a control."""
+"""Time networks in turn on one of three backends, with the first network once more as a control."""
 
 from __future__ import annotations
 
@@ -121,6 +121,9 @@ def time_networks(
 
 
 def control_difference(results: Mapping[str, Latency]) -> float:
-    """Return how far the control is from the first network, as a fraction; no ratio of the run is more certain."""
+    """Return the difference between the control and the first network, as a fraction.
+
+    Differences of this size between other networks of the run mean nothing.
+    """
     first = next(iter(results.values())).median
     return abs(results[CONTROL].median / first - 1)

@@ -1,4 +1,4 @@
-"""Where the time of a training step of a detector goes."""
+"""Measure where the time of a training step of a detector goes."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class TrainingProfile:
 
 
 class RandomBatches:
-    """One random batch, over and over, for a profile without a data set.
+    """One random batch that is repeated forever, for a profile without a data set.
 
     Args:
         batch_size: Number of images.
@@ -192,7 +192,8 @@ class TrainingBench:
             losses = self.model.bbox_head.loss_by_feat(*outputs, instances, metas, ignored)
             loss, _ = self.model.parse_losses(losses)
         if memory.added is not None:
-            # The first step shows it, later ones reuse memory that the allocator kept: so every step is recorded.
+            # Only the first steps show it, because later ones reuse memory that the allocator kept. So it is recorded
+            # in the warm-up too.
             self.profile.loss_memory.append(memory.added)
         with profile.timed('backward'):
             loss.backward()
