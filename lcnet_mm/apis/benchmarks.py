@@ -14,7 +14,15 @@ from ..data.checks import check_data
 from ..latency.benchmark import Report, Settings, run_benchmark
 from ..latency.busy import BusyProfile, profile_busy
 from ..latency.end_to_end import build_pipelines, measure
-from ..latency.training import RandomBatches, TrainingBench, TrainingProfile, profile_training, stock_gfl
+from ..latency.training import (
+    RANDOM_SIZE,
+    RandomBatches,
+    TrainingBench,
+    TrainingProfile,
+    TrainingSettings,
+    profile_training,
+    stock_gfl,
+)
 from ..utils.config import load_config
 from ..utils.errors import UserError
 
@@ -28,7 +36,7 @@ def benchmark(
 ) -> Report:
     """Time networks at batch 1, in turn, from the normalized image to the output of the network.
 
-    The first network runs twice as a control; ``reliable`` says whether both times are close.
+    The first network runs twice as a control; ``reliable`` says whether both of its times are close.
 
     Args:
         models: Configs, ``.xml`` and ``.onnx`` files, and folders of exports.
@@ -95,104 +103,97 @@ def benchmark_runtime(
 def benchmark_training(
     configs: Sequence[str | Path],
     *,
-    steps: int = 20,
-    variants: Sequence[str] = ('default',),
-    compare_gfl: bool = False,
-    boxes: int | None = None,
-    size: int = 320,
-    batch_size: int | None = None,
-    epoch: int = 0,
+    settings: TrainingSettings | None = None,
     options: dict[str, Any] | None = None,
 ) -> dict[str, TrainingProfile]:
     """Train single-stage detectors for a few steps, in turn, and measure each part of a step.
 
     Args:
         configs: Configs of detectors of mmdet.
-        steps: Number of steps of each that are recorded.
-        variants: How each config is run: 'default', or :data:`~lcnet_mm.latency.training.SWITCHES` joined with ``+``.
-        compare_gfl: Whether to train mmdet's GFL with the first config's backbone too, as it is and at the config's
-            widths.
-        boxes: Number of boxes of random images; None trains on the data of each config.
-        size: Height and width of the random images.
-        batch_size: Images per step instead of the config's.
-        epoch: The epoch, for heads that change their assigner during the training.
+        settings: How to measure; 20 steps on the data of each config by default.
         options: Overrides of all configs.
 
     Returns:
         The times by config and variant.
 
     Raises:
-        UserError: a config or its data cannot be read, or a variant is unknown.
+        UserError: a config or its data cannot be read, or a setting is unknown, out of its range or without effect.
     """
-    benches = _build_benches(configs, variants, compare_gfl, boxes, size, batch_size, epoch, options)
-    return profile_training(benches, steps)
+    settings = settings or TrainingSettings()
+    return profile_training(_build_benches(configs, settings, options), settings.steps)
 
 
 def benchmark_busy(
     configs: Sequence[str | Path],
     *,
-    steps: int = 20,
-    variants: Sequence[str] = ('default',),
-    compare_gfl: bool = False,
-    boxes: int | None = None,
-    size: int = 320,
-    batch_size: int | None = None,
-    epoch: int = 0,
+    settings: TrainingSettings | None = None,
     options: dict[str, Any] | None = None,
 ) -> dict[str, BusyProfile]:
     """Measure how much a busy process slows down a training step.
 
+    Each config and variant is trained by itself, every other step while a process keeps one core busy.
+
     Args:
-        configs: As for :func:`benchmark_training`, and so are all other arguments.
-        steps: Number of steps of each, with the busy process and without it in turn.
-        variants: How each config is run.
-        compare_gfl: Whether to train mmdet's GFL too.
-        boxes: Number of boxes of random images.
-        size: Height and width of the random images.
-        batch_size: Images per step instead of the config's.
-        epoch: The epoch, for heads that change their assigner during the training.
+        configs: Configs of detectors of mmdet.
+        settings: How to measure; ``steps`` is the number of steps of each kind.
         options: Overrides of all configs.
 
     Returns:
         The times by config and variant.
 
     Raises:
-        UserError: a config or its data cannot be read, or a variant is unknown.
+        UserError: as :func:`benchmark_training`.
     """
-    benches = _build_benches(configs, variants, compare_gfl, boxes, size, batch_size, epoch, options)
-    return {name: profile_busy(bench, steps) for name, bench in benches.items()}
+    settings = settings or TrainingSettings()
+    benches = _build_benches(configs, settings, options)
+    return {name: profile_busy(bench, settings.steps) for name, bench in benches.items()}
 
 
 def _build_benches(
-    configs: Sequence[str | Path],
-    variants: Sequence[str],
-    compare_gfl: bool,
-    boxes: int | None,
-    size: int,
-    batch_size: int | None,
-    epoch: int,
-    options: dict[str, Any] | None,
+    configs: Sequence[str | Path], settings: TrainingSettings, options: dict[str, Any] | None
 ) -> dict[str, TrainingBench]:
     """Build what is trained, for each config and variant."""
+    _check_training_settings(settings)
     loaded = {str(path): load_config(path, options) for path in configs}
-    if compare_gfl:
+    if settings.compare_gfl:
         first = next(iter(loaded.values()))
         loaded["mmdet's GFL"] = stock_gfl(first, light=False)
         loaded["mmdet's GFL at the same widths"] = stock_gfl(first, light=True)
     benches = {}
     for path, cfg in loaded.items():
-        if batch_size:
-            cfg.train_dataloader.batch_size = batch_size
+        if settings.batch_size is not None:
+            cfg.train_dataloader.batch_size = settings.batch_size
         batches = None
-        if boxes is None:
+        if settings.boxes is None:
             check_data(cfg, ('train',))
         else:
             num_classes = cfg.model.bbox_head.num_classes
-            batches = RandomBatches(cfg.train_dataloader.batch_size, size, boxes, num_classes)
-        for variant in variants:
+            size = settings.size or RANDOM_SIZE
+            batches = RandomBatches(cfg.train_dataloader.batch_size, size, settings.boxes, num_classes)
+        for variant in settings.variants:
             switches = [] if variant == 'default' else variant.split('+')
-            benches[f'{path}, {variant}'] = TrainingBench(cfg, switches, batches, epoch)
+            benches[f'{path}, {variant}'] = TrainingBench(cfg, switches, batches, settings.epoch)
     return benches
+
+
+def _check_training_settings(settings: TrainingSettings) -> None:
+    """Check that numbers are not too small and that every setting has an effect.
+
+    Raises:
+        UserError: one is too small, or has none.
+    """
+    _check_least(steps=(settings.steps, 1), epoch=(settings.epoch, 0))
+    if settings.boxes is not None:
+        _check_least(boxes=(settings.boxes, 1))
+    if settings.batch_size is not None:
+        _check_least(batch_size=(settings.batch_size, 1))
+    if settings.size is not None:
+        if settings.boxes is None:
+            raise UserError(
+                f"size {settings.size} has no effect on the configs' own data, only on random images; give the number "
+                'of boxes in each of them too'
+            )
+        _check_least(size=(settings.size, 32))
 
 
 def _check_least(**values: tuple[int, int]) -> None:

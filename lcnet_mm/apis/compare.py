@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from mmengine.config import Config
 from mmengine.logging import print_log
 from tqdm import tqdm
 
 from ..utils.config import load_config
 from ..utils.errors import UserError
 from ..utils.files import write_json
+from .records import RECORD_FILE, find_change, record_config
 from .test import test
 from .train import newest_checkpoint, train
 
-# In the folder of each run: the resolved config that it was started with, and the metrics once it is complete.
-_CONFIG_FILE, _METRICS_FILE = 'config.json', 'metrics.json'
+# In the folder of a run: its metrics, once it is complete.
+_METRICS_FILE = 'metrics.json'
 
 
 @dataclass
@@ -134,54 +134,23 @@ def _run(config: str | Path, seed: int, folder: Path, options: dict[str, Any]) -
     """Train and evaluate a config with a seed, or read the metrics of a run that is complete."""
     # The log of each run is in its folder; the screen shows the progress only.
     options = {'log_level': 'WARNING', **options, 'randomness.seed': seed}
-    resolved = _resolve(load_config(config, options))
-    reason = _reason_to_repeat(folder, resolved)
-    if reason:
+    metrics_file = folder / _METRICS_FILE
+    cfg = load_config(config, options)
+    started = any(file.is_file() for file in (folder / RECORD_FILE, metrics_file)) or newest_checkpoint(folder)
+    if started and (reason := find_change(folder, cfg)):
         kept = _move_aside(folder)
         print_log(f'{folder} is trained again: {reason}; the earlier run is kept in {kept}', 'current', logging.WARNING)
-    metrics_file = folder / _METRICS_FILE
     if metrics_file.is_file():
         result: dict[str, float] = json.loads(metrics_file.read_text())
         return result
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / _CONFIG_FILE, resolved)
-    train(load_config(config, options), work_dir=folder, resume='auto')
+    record_config(folder, cfg)
+    train(cfg, work_dir=folder, resume='auto')
     checkpoint = newest_checkpoint(folder)
     assert checkpoint is not None
     metrics = test(load_config(config, options), checkpoint, work_dir=folder)
     metrics = {name: float(value) for name, value in metrics.items()}
     write_json(metrics_file, metrics)
     return metrics
-
-
-def _resolve(cfg: Config) -> Any:
-    """Return everything in a config, ``_base_`` files and overrides included, as it is read back from JSON."""
-    return json.loads(json.dumps(cfg.to_dict(), default=str))
-
-
-def _reason_to_repeat(folder: Path, resolved: Any) -> str | None:
-    """Say why what a folder holds cannot be used for a config, or return None."""
-    file = folder / _CONFIG_FILE
-    if not file.is_file():
-        started = (folder / _METRICS_FILE).is_file() or newest_checkpoint(folder) is not None
-        return f'it has no {_CONFIG_FILE} that says with which config it was made' if started else None
-    before, now = dict(_flatten(json.loads(file.read_text()))), dict(_flatten(resolved))
-    changed = [key for key in {**before, **now} if before.get(key, ...) != now.get(key, ...)]
-    if not changed:
-        return None
-    key, more = changed[0], len(changed) - 1
-    old, new = (repr(values[key]) if key in values else 'nothing' for values in (before, now))
-    return f'in its config, {key} changed from {old} to {new}' + (f' ({more} more changed)' if more else '')
-
-
-def _flatten(value: Any, key: str = '') -> Iterator[tuple[str, Any]]:
-    """Yield the settings of nested dicts and lists with their dotted keys; empty ones count as settings."""
-    if isinstance(value, dict | list) and value:
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        for name, part in items:
-            yield from _flatten(part, f'{key}.{name}' if key else str(name))
-    else:
-        yield key, value
 
 
 def _move_aside(folder: Path) -> Path:

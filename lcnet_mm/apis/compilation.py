@@ -1,4 +1,4 @@
-"""Training with torch.compile, where the images have one size."""
+"""Training with torch.compile, for images of one size."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _RESIZES = ('Resize', 'RandomResize', 'RandomChoiceResize', 'ResizeShortestEdge'
 
 
 def check_compilable(cfg: Config) -> None:
-    """Check that torch.compile can work and pays for the training of a config.
+    """Check that torch.compile can work for the training of a config, and can make it faster.
 
     Raises:
         UserError: there is no C++ compiler, or the images reach the network in several sizes, each of which would be
@@ -45,7 +45,7 @@ def check_compilable(cfg: Config) -> None:
 
 
 def _find_sizes(cfg: Config) -> str:
-    """Say what in a config gives the training images several sizes; empty if nothing is known to."""
+    """Say what in a config gives the training images several sizes; empty if nothing in it is known to do so."""
     collate = cfg.train_dataloader.get('collate_fn') or {}
     sizes = sorted(set(collate.get('sizes', ())))
     if len(sizes) > 1:
@@ -67,7 +67,7 @@ def _find_sizes(cfg: Config) -> str:
 
 
 def _pipeline(dataset: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the steps that an image takes, also in a wrapped data set: the inner ones first."""
+    """Yield the steps of the pipeline of a data set, which may be wrapped; those of the inner one come first."""
     inner = dataset.get('dataset') or next(iter(dataset.get('datasets') or ()), None)
     if inner:
         yield from _pipeline(inner)
@@ -101,13 +101,17 @@ class CompileHook(Hook):
         runner.logger.info('The network is compiled in the first steps, which takes a minute or more.')
 
     def after_train(self, runner: Runner) -> None:
-        """Give the parts their own methods back."""
+        """Restore the methods of the parts."""
         self._handle.remove()
         for part in self._parts:
             del part.forward
 
     def _watch(self, module: nn.Module, inputs: Any, output: dict[str, Any]) -> None:
-        """Insist that all training images have one size."""
+        """Check that all training images have one size.
+
+        Raises:
+            UserError: a batch has another size than the first one.
+        """
         if not self._parts[0].training:
             return
         size = tuple(output['inputs'].shape[-2:])

@@ -23,7 +23,7 @@ __all__ = ['COMMANDS', 'main', 'run_command']
 
 
 class _Command(NamedTuple):
-    """What is known of a command before its module is imported.
+    """What is known about a command before its module is imported.
 
     Attributes:
         summary: One line for the list of commands.
@@ -49,7 +49,7 @@ COMMANDS = {
     'check': _Command('check a COCO annotation file', 'backbone'),
     'convert': _Command('convert published weights into a checkpoint', 'backbone'),
     'compare': _Command('train configs with several seeds and compare a metric', 'backbone'),
-    'mine': _Command('choose images of an unlabelled pool for distillation', 'backbone'),
+    'mine': _Command('choose images of an unlabeled pool for distillation', 'backbone'),
     'cityscapes': _Command('check a Cityscapes folder and write the label maps for training', 'backbone'),
     'demo': _Command('train, evaluate, show and export a model on drawn data', 'deploy'),
     'demo-data': _Command('make the data of the demos', 'backbone'),
@@ -92,7 +92,7 @@ def run_command(command: str, argv: Sequence[str], prog: str) -> NoReturn:
     Args:
         command: One of :data:`COMMANDS`.
         argv: Its arguments.
-        prog: What its usage calls it.
+        prog: Name of the command in its usage.
     """
     # Before the command imports OpenVINO or NNCF.
     disable_telemetry()
@@ -130,7 +130,7 @@ def _wrap(text: str) -> str:
 
 
 def _name_options(message: str, usage: str) -> str:
-    """Call arguments in a message of the library what they are called in the usage of the command.
+    """Replace names of arguments in a message of the library by the options of the command.
 
     >>> _name_options('rounds must be at least 2', 'usage: lcnet benchmark [--rounds N]')
     '--rounds must be at least 2'

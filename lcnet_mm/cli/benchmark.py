@@ -12,14 +12,17 @@ from ..utils.errors import UserError
 
 DESCRIPTION = (
     'Time networks at batch 1, one call at a time and in turn, from the normalized image to the output of the network '
-    '(of detectors before NMS, of segmentors the class of each pixel). The first network runs twice as a control: '
-    'where both times differ by more than 5 percent, the run is unreliable and the exit code is 1.'
+    '(of detectors before NMS, of segmentors the class of each pixel). The first network runs twice as a control: if '
+    'its two times differ by more than 5 percent, the run is unreliable and the exit code is 1.'
 )
 EXAMPLES = (
-    'configs/picodet_like/lcnet_1x_coco.py rival.onnx --threads 1',
+    'configs/picodet_like/lcnet_1x_coco.py other.onnx --threads 1',
     '--suite paper-segmentation --out work_dirs/latency',
     'work_dirs/demo/deploy --image data/digits/val2017/000000000001.jpg --layers',
 )
+
+# What has no effect on --doctor.
+_MEASURING = ('models', 'suite', 'threads', 'shape', 'layers', 'roofline', 'image', 'out', 'json')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--suite',
         metavar='NAME',
-        help='the networks of a table with its figures beside the measured ones: paper-classification, '
-        'paper-ablations, paper-detection, paper-segmentation, detectors or segmentors; MODELs are added to it',
+        help='a ready list of networks, with published figures next to the measured ones: paper-classification, '
+        'paper-ablations, paper-detection, paper-segmentation, detectors or segmentors; MODELs are measured with it',
     )
     parser.add_argument(
         '--backend',
@@ -70,6 +73,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     if args.doctor:
+        if ignored := [name for name in _MEASURING if getattr(args, name)]:
+            name = 'MODEL' if ignored[0] == 'models' else f'--{ignored[0]}'
+            raise UserError(f'--doctor measures nothing, and {name} has no effect on it: leave one of them out')
         from ..latency.doctor import format_report
 
         print(format_report())

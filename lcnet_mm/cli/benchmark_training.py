@@ -7,12 +7,13 @@ import argparse
 import torch
 from mmengine.logging import MMLogger
 
+from ..utils.errors import UserError
 from ._common import CONFIGS_HELP, add_json, add_options, save_json
 
 DESCRIPTION = (
     'Train single-stage detectors for a few steps, in turn, and print the median time of each part of a step. The data '
     'are loaded in the same process, and their time is not part of the step. With --busy, measure how much another '
-    'process slows a step down.'
+    'process slows down a step.'
 )
 EXAMPLES = (
     'configs/picodet_like/lcnet_1x_coco.py --boxes 7 --batch-size 8 '
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--boxes', type=int, metavar='N', help='train on random images with N boxes each instead of data'
     )
     parser.add_argument(
-        '--size', type=int, default=320, metavar='PIXELS', help='side of the random images (default: 320)'
+        '--size', type=int, metavar='PIXELS', help='height and width of the random images of --boxes (default: 320)'
     )
     parser.add_argument('--batch-size', type=int, metavar='N', help="images per step (default: the config's)")
     parser.add_argument(
@@ -54,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--busy',
         action='store_true',
-        help='train each variant on its own, every other step beside a process that keeps one core busy',
+        help='train one variant after the other, every second step while another process keeps one core busy',
     )
     parser.add_argument('--threads', type=int, metavar='N', help='number of threads (default: all cores)')
     add_json(parser, 'the medians')
@@ -63,13 +64,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    if args.threads:
+    if args.threads is not None:
+        if args.threads < 1:
+            raise UserError(f'--threads must be at least 1, got {args.threads}')
         torch.set_num_threads(args.threads)
     # Building a model and an optimizer writes a line for every parameter.
     MMLogger.get_instance('mmengine', log_level='WARNING')
     from ..apis import benchmark_busy, benchmark_training
+    from ..latency import TrainingSettings
 
-    choices = dict(
+    settings = TrainingSettings(
         steps=args.steps,
         variants=args.variants,
         compare_gfl=args.stock_gfl,
@@ -77,17 +81,16 @@ def run(args: argparse.Namespace) -> None:
         size=args.size,
         batch_size=args.batch_size,
         epoch=args.epoch,
-        options=args.cfg_options,
     )
     threads = torch.get_num_threads()
     if args.busy:
-        busy = benchmark_busy(args.configs, **choices)
+        busy = benchmark_busy(args.configs, settings=settings, options=args.cfg_options)
         print(f'{args.steps} steps of each kind, {threads} threads, medians')
         for name, comparison in busy.items():
             print(f'\n{name}, batch {comparison.quiet.batch_size}\n{comparison.format_table()}')
         save_json(args.json, {name: comparison.to_dict() for name, comparison in busy.items()})
         return
-    profiles = benchmark_training(args.configs, **choices)
+    profiles = benchmark_training(args.configs, settings=settings, options=args.cfg_options)
     print(f'the configs in turn, {args.steps} steps, {threads} threads, medians')
     first_step = next(iter(profiles.values())).step
     for name, profile in profiles.items():

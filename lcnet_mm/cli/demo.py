@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..demos.runner import TASKS, Demo, run_demo
+from ..demos import TASKS, Demo, run_demo
 from ._common import CONFIG_HELP, add_options
 
 DESCRIPTION = (

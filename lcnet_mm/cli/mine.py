@@ -1,4 +1,4 @@
-"""Mine a pool of unlabelled images for distillation."""
+"""Choose images of an unlabeled pool for distillation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..utils.errors import UserError, as_user_error
 from ._common import add_options, save_json
 
 DESCRIPTION = (
-    'For each class of a teacher, list the images of an unlabelled pool that the teacher is most certain of, each '
+    'For each class of a teacher, list the images of an unlabeled pool that the teacher is most certain of, each '
     'image for its best class only. Near-duplicates of validation images are left out. Scores and hashes are kept in '
     'the work dir: an interrupted run, started again, continues and gives the same list.'
 )

@@ -1,7 +1,7 @@
 """A small detection data set of real handwriting, made in seconds and without a download.
 
 scikit-learn ships 1,797 scans of handwritten digits (8x8 pixels, UCI "Optical Recognition of Handwritten Digits"). They
-are enlarged smoothly, rotated and sheared a little, inked in different colours and pasted on noisy backgrounds. The
+are enlarged smoothly, rotated and sheared a little, inked in different colors and pasted on noisy backgrounds. The
 result has COCO's folders and file names, so a COCO config needs only another ``data_root`` and the ten class names.
 """
 
@@ -21,10 +21,10 @@ from .digit_images import NOMINAL_SIDE, DrawnImage, compose_image
 from .generated import SPLITS, check_parameters, make_folder, progress_bar
 
 DIGIT_CLASSES = tuple('0123456789')
-# Raise this whenever the images of the same parameters change: the data set of another version is another one.
-VERSION = 1
-NAME = 'lcnet_mm handwritten digits'
-JPEG_QUALITY = 95
+# To be raised whenever the same parameters give other images, so that a data set of an earlier version is not reused.
+_VERSION = 1
+_NAME = 'lcnet_mm handwritten digits'
+_JPEG_QUALITY = 95
 
 
 def load_scans() -> tuple[np.ndarray, np.ndarray]:
@@ -34,7 +34,7 @@ def load_scans() -> tuple[np.ndarray, np.ndarray]:
         float32 array of shape (1797, 8, 8) with ink 0 to 1, and int64 array of shape (1797,) with the digits.
 
     Raises:
-        ImportError: If scikit-learn is not installed.
+        ImportError: scikit-learn is not installed.
     """
     try:
         from sklearn.datasets import load_digits
@@ -75,11 +75,11 @@ def make_digits_dataset(
     seed: int = 0,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Make the digits data set in COCO's layout, or keeps the one that is there.
+    """Make the digits data set in COCO's layout, or keep an equal one.
 
     Image `i` of a split depends on ``seed``, the split, `i` and ``image_size`` alone; with the same library versions
-    the files are the same byte for byte. The folder appears complete or not at all: it is built beside its place and
-    renamed.
+    the files are the same byte for byte. The folder appears complete or not at all: it is built under another name and
+    then renamed.
 
     Args:
         out_dir: Folder to make. ``annotations/``, ``train2017/``, ``val2017/`` and ``dataset_info.json`` appear in it.
@@ -87,16 +87,16 @@ def make_digits_dataset(
         num_val: Number of validation images, at least 1.
         image_size: Nominal (width, height) in px, each 64 to 2048; the sides of each image vary by a quarter.
         seed: Seed, at least 0.
-        progress: Shows a progress bar.
+        progress: Whether to show a progress bar.
 
     Returns:
         ``out_dir`` (str), ``created`` (False if an equal data set was kept), ``parameters``, ``classes``, and per split
         ``images``, ``boxes``, ``sizes`` (COCO's small, medium and large box areas) and ``per_class`` counts.
 
     Raises:
-        TypeError, ValueError: If an argument is wrong.
-        FileExistsError: If ``out_dir`` holds anything else; nothing in it is touched.
-        ImportError: If scikit-learn is not installed.
+        TypeError, ValueError: an argument is wrong.
+        FileExistsError: ``out_dir`` holds anything else; nothing in it is touched.
+        ImportError: scikit-learn is not installed.
     """
     parameters = check_parameters(num_train, num_val, image_size, seed)
 
@@ -119,7 +119,7 @@ def make_digits_dataset(
             summary[split] = _write_split(folder, split, progress_bar(drawn, count, split, progress))
         return summary
 
-    return make_folder(out_dir, NAME, VERSION, parameters, fill, is_complete)
+    return make_folder(out_dir, _NAME, _VERSION, parameters, fill, is_complete)
 
 
 def _write_split(root: Path, split: str, drawn: Iterable[DrawnImage]) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def _write_split(root: Path, split: str, drawn: Iterable[DrawnImage]) -> dict[st
     boxes: list[dict[str, Any]] = []
     for index, one in enumerate(drawn, 1):
         name = f'{index:012d}.jpg'
-        write_image(folder / name, one.image, cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY)
+        write_image(folder / name, one.image, cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY)
         height, width = one.image.shape[:2]
         images.append({'id': index, 'file_name': name, 'width': width, 'height': height})
         for box, label in zip(one.boxes, one.labels, strict=True):
@@ -145,7 +145,7 @@ def _write_split(root: Path, split: str, drawn: Iterable[DrawnImage]) -> dict[st
                 }
             )
     content = {
-        'info': {'description': NAME, 'version': str(VERSION)},
+        'info': {'description': _NAME, 'version': str(_VERSION)},
         'licenses': [],
         'images': images,
         'annotations': boxes,
@@ -154,10 +154,11 @@ def _write_split(root: Path, split: str, drawn: Iterable[DrawnImage]) -> dict[st
         ],
     }
     write_json(root / 'annotations' / f'instances_{split}2017.json', content, indent=None)
-    return _summarise(images, boxes)
+    return _summarize(images, boxes)
 
 
-def _summarise(images: list[dict[str, Any]], boxes: list[dict[str, Any]]) -> dict[str, Any]:
+def _summarize(images: list[dict[str, Any]], boxes: list[dict[str, Any]]) -> dict[str, Any]:
+    """Count the images, and the boxes by class and size."""
     small = sum(box['area'] < 32**2 for box in boxes)  # COCO's limits, px
     large = sum(box['area'] >= 96**2 for box in boxes)
     per_class = {

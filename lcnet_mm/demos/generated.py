@@ -1,4 +1,4 @@
-"""Folders of generated data: complete or not there at all, and never made over something else."""
+"""Folders of generated data, which appear complete or not at all and never replace anything else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from ..utils.files import write_json
 
-INFO_FILE = 'dataset_info.json'
+_INFO_FILE = 'dataset_info.json'
 SPLITS = ('train', 'val')
 
 
@@ -26,15 +26,15 @@ def make_folder(
 ) -> dict[str, Any]:
     """Make the folder of a generated data set, or keep an equal one.
 
-    The folder is built beside its place and renamed, so that an interrupted run leaves nothing.
+    The folder is built under another name and then renamed, so that an interrupted run leaves nothing.
 
     Args:
         out_dir: The folder.
-        name: Of the data set, for ``dataset_info.json`` and messages.
-        version: Of its images.
+        name: Name of the data set, for ``dataset_info.json`` and messages.
+        version: Version of its images.
         parameters: What the images depend on, as JSON types.
         fill: Makes the content in a folder and returns a summary of it.
-        is_complete: Whether a folder holds all files.
+        is_complete: Returns whether a folder holds all files.
 
     Returns:
         ``out_dir`` (str), ``created`` (False if an equal data set was kept), ``parameters`` and the summary.
@@ -55,13 +55,13 @@ def make_folder(
     try:
         work.chmod(0o777 & ~_umask())  # mkdtemp's folders are private, a data set is not
         summary = {'parameters': parameters, **fill(work)}
-        write_json(work / INFO_FILE, {'name': name, 'version': version, **summary}, indent=2)
+        write_json(work / _INFO_FILE, {'name': name, 'version': version, **summary}, indent=2)
         try:
             if target.is_dir():
-                target.rmdir()  # only an empty folder goes; os.replace would not take its place on Windows
+                target.rmdir()  # only works on an empty folder; on Windows a rename does not replace one
             work.rename(target)
         except OSError:
-            # Another process may have been faster: its data set is as good, anything else is refused here.
+            # Another process may have been faster. Its data set is equal; anything else is refused here.
             if existing() is None:
                 raise
             return {'out_dir': str(target), 'created': False, **summary}
@@ -73,7 +73,11 @@ def make_folder(
 def _existing_folder(
     target: Path, name: str, version: int, parameters: dict[str, Any], is_complete: Callable[[Path], bool]
 ) -> dict[str, Any] | None:
-    """Return the summary of an equal data set, None where there is nothing, and an error for everything else."""
+    """Return the summary of an equal data set, or None if the folder is empty or does not exist.
+
+    Raises:
+        FileExistsError: the folder holds anything else.
+    """
     if not os.path.lexists(target):
         return None
     if not target.is_dir():
@@ -81,7 +85,7 @@ def _existing_folder(
     if not any(target.iterdir()):
         return None
     try:
-        info = json.loads((target / INFO_FILE).read_text(encoding='utf-8'))
+        info = json.loads((target / _INFO_FILE).read_text(encoding='utf-8'))
         ours = info.pop('name') == name
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         ours = False
@@ -94,13 +98,17 @@ def _existing_folder(
             f'{parameters}: delete it or choose another folder'
         )
     if not is_complete(target):
-        raise FileExistsError(f'{target} holds {name}, but lacks files: delete it and run this again')
+        raise FileExistsError(f'{target} holds {name}, but files are missing in it: delete it and run this again')
     result: dict[str, Any] | None = info
     return result
 
 
 def check_parameters(num_train: int, num_val: int, image_size: tuple[int, int], seed: int) -> dict[str, Any]:
-    """Check the arguments of a data set's maker and return them as JSON types; raises TypeError and ValueError."""
+    """Return the arguments of a data set's maker as JSON types.
+
+    Raises:
+        TypeError, ValueError: an argument is wrong.
+    """
     for name, value, least in (('num_train', num_train, 1), ('num_val', num_val, 1), ('seed', seed, 0)):
         if not isinstance(value, int) or isinstance(value, bool):
             raise TypeError(f'{name} must be an int, got {value!r}')
@@ -125,6 +133,7 @@ def progress_bar(items: Iterable[Any], total: int, split: str, show: bool) -> It
 
 
 def _umask() -> int:
+    """Return the process's mask of file permissions, which can only be read by setting it."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

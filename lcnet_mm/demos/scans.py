@@ -1,4 +1,4 @@
-"""A small classification data set of real handwriting as folders of images, most of them without labels."""
+"""A small classification data set of real handwriting: folders of images, most of them to be used without labels."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..utils.images import write_image
 from .digits import load_scans, split_scans
 from .generated import SPLITS, make_folder
 
-NAME = 'lcnet_mm digit scans'
-# Raise this whenever the images of the same parameters change: the data set of another version is another one.
-VERSION = 1
-SIDE = 32
-LABELLED, UNLABELLED = 'meta/labelled.txt', 'meta/unlabelled.txt'
+_NAME = 'lcnet_mm digit scans'
+# To be raised whenever the same parameters give other images, so that a data set of an earlier version is not reused.
+_VERSION = 1
+_SIDE = 32
+_LABELLED, _UNLABELLED = 'meta/labelled.txt', 'meta/unlabelled.txt'
 
 
 def make_scans_dataset(out_dir: str | os.PathLike[str], num_labelled: int = 100, seed: int = 0) -> dict[str, Any]:
@@ -49,38 +49,38 @@ def make_scans_dataset(out_dir: str | os.PathLike[str], num_labelled: int = 100,
     parts = split_scans(labels, seed)
 
     def is_complete(folder: Path) -> bool:
-        lists = all((folder / name).is_file() for name in (LABELLED, UNLABELLED))
+        lists = all((folder / name).is_file() for name in (_LABELLED, _UNLABELLED))
         return lists and all(len(list((folder / split).glob('*/*.png'))) == len(parts[split]) for split in SPLITS)
 
     def fill(folder: Path) -> dict[str, Any]:
         for split in SPLITS:
             for index in parts[split]:
-                file = folder / split / image_name(index, labels)
+                file = folder / split / _image_name(index, labels)
                 file.parent.mkdir(parents=True, exist_ok=True)
-                write_image(file, enlarge(scans[index]))
+                write_image(file, _enlarge(scans[index]))
         rng = np.random.default_rng([seed, 2])
         chosen: set[int] = set()
         for digit in range(10):
             members = parts['train'][labels[parts['train']] == digit]
             chosen.update(rng.choice(members, num_labelled // 10, replace=False).tolist())
         (folder / 'meta').mkdir()
-        names = {index: image_name(index, labels) for index in parts['train']}
+        names = {index: _image_name(index, labels) for index in parts['train']}
         labelled = [f'{name} {labels[index]}\n' for index, name in names.items() if index in chosen]
         unlabelled = [f'{name}\n' for index, name in names.items() if index not in chosen]
-        (folder / LABELLED).write_text(''.join(labelled))
-        (folder / UNLABELLED).write_text(''.join(unlabelled))
+        (folder / _LABELLED).write_text(''.join(labelled))
+        (folder / _UNLABELLED).write_text(''.join(unlabelled))
         return {split: {'images': len(parts[split])} for split in SPLITS}
 
-    return make_folder(out_dir, NAME, VERSION, {'num_labelled': num_labelled, 'seed': seed}, fill, is_complete)
+    return make_folder(out_dir, _NAME, _VERSION, {'num_labelled': num_labelled, 'seed': seed}, fill, is_complete)
 
 
-def image_name(index: int, labels: np.ndarray) -> str:
-    """Path of a scan below its split."""
+def _image_name(index: int, labels: np.ndarray) -> str:
+    """Return the path of a scan in the folder of its split."""
     return f'{labels[index]}/{index:04d}.png'
 
 
-def enlarge(scan: np.ndarray) -> np.ndarray:
+def _enlarge(scan: np.ndarray) -> np.ndarray:
     """Return a scan ``(8, 8)`` with ink 0 to 1 as an image ``(32, 32, 3)`` uint8, white on black."""
-    large = cv2.resize(scan, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
-    grey = np.round(255 * np.clip(large, 0, 1)).astype(np.uint8)
-    return np.repeat(grey[..., None], 3, 2)
+    large = cv2.resize(scan, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC)
+    gray = np.round(255 * np.clip(large, 0, 1)).astype(np.uint8)
+    return np.repeat(gray[..., None], 3, 2)

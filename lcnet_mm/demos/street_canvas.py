@@ -38,7 +38,7 @@ ROUGHNESS = dict(
     vegetation=0.30, terrain=0.22, road=0.06, sidewalk=0.08, building=0.08, wall=0.10, fence=0.08, sky=0.02
 )
 CAMERA_HEIGHT = 1.6
-# Drawn this much larger and averaged, for smooth edges.
+# Images are drawn this much larger and then averaged, for smooth edges.
 OVERSAMPLING = 2
 
 Color = tuple[float, float, float]
@@ -74,13 +74,13 @@ class Canvas:
         self.horizon = self.height * rng.uniform(0.38, 0.48)
 
     def project(self, points: Sequence[Point]) -> np.ndarray:
-        """Points ``(x, y, z)`` in metres as pixels ``(n, 2)``."""
+        """Return points ``(x, y, z)`` in meters as pixels ``(n, 2)``."""
         x, y, z = np.asarray(points, float).T
         z = np.maximum(z, 0.5)
         return np.stack((self.center + self.focal * x / z, self.horizon + self.focal * (CAMERA_HEIGHT - y) / z), 1)
 
     def fill(self, pixels: np.ndarray, color: Color, label: str | None = None) -> None:
-        """Fill a polygon of pixels; without a label the one that is there stays."""
+        """Fill a polygon of pixels; without a label, the labels under it stay as they are."""
         polygon = [np.round(np.clip(pixels, -1e4, 1e4)).astype(np.int32)]
         cv2.fillPoly(self.image, polygon, color)
         if label is not None:
@@ -140,7 +140,7 @@ class Canvas:
             coarse = rng.standard_normal((height // scale + 1, width // scale + 1), np.float32)
             grain += 0.7 * cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
         image *= (1 + strength[labels] * grain)[..., None]
-        # Exposure, colour of the light, a gradient of it, and contrast.
+        # Exposure, color of the light, a gradient of it, and contrast.
         light = rng.uniform(0.65, 1.2) * rng.uniform(0.92, 1.08, 3)
         gradient = np.linspace(rng.uniform(0.85, 1.1), rng.uniform(0.85, 1.1), width, dtype=np.float32)
         image *= light.astype(np.float32) * gradient[None, :, None]
@@ -158,12 +158,12 @@ def shade(color: Color, factor: float) -> Color:
 
 
 def random_color(rng: np.random.Generator, low: float = 30, high: float = 230) -> Color:
-    """Any colour."""
+    """Return any color."""
     blue, green, red = rng.uniform(low, high, 3)
     return blue, green, red
 
 
-def grey(rng: np.random.Generator, low: float, high: float, tint: float = 6) -> Color:
-    """Return a grey with a slight tint."""
+def random_gray(rng: np.random.Generator, low: float, high: float, tint: float = 6) -> Color:
+    """Return a random gray with a slight tint."""
     blue, green, red = rng.uniform(low, high) + rng.uniform(-tint, tint, 3)
     return blue, green, red

@@ -1,78 +1,56 @@
 """Street scenes drawn in perspective, with a label for every pixel: a small stand-in for Cityscapes.
 
-A scene is a list of things at places in the world (metres; x to the right, y up from the ground, z ahead), painted from
-far to near into an image and a map of Cityscapes' label ids at once.
+A scene is a list of things at places in the world (meters; x to the right, y up from the ground, z ahead). They are
+painted from far to near, into an image and a map of Cityscapes' label ids at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 import cv2
 import numpy as np
 
-from .street_canvas import IDS, Canvas, Color, DrawnImage, grey, random_color, shade
-
-NEAREST, FARTHEST = 3.0, 90.0
-
-
-class Thing(NamedTuple):
-    """Something to paint: its distance, by which the painting is ordered, and how."""
-
-    z: float
-    paint: Callable[[], None]
+from .street_canvas import IDS, Color, DrawnImage, random_gray, shade
+from .street_people import add_people
+from .street_scene import FARTHEST, NEAREST, Scene
+from .street_vehicles import add_traffic
 
 
-class Street:
+class _Street(Scene):
     """A random street; :meth:`paint` draws it.
 
     Args:
         size: Width and height of the image in pixels.
-        rng: All that is random comes from here.
+        rng: The only source of randomness.
     """
 
-    def __init__(self, size: tuple[int, int], rng: np.random.Generator) -> None:
-        self.rng = rng
-        self.canvas = Canvas(size, rng)
-        self.road = rng.uniform(4.0, 6.5)
-        self.kerb = self.road + rng.uniform(1.8, 3.5)
-        self.things: list[Thing] = []
-
     def paint(self) -> DrawnImage:
-        """Draw the scene and the light."""
+        """Draw the scene and return it as an image."""
         self.paint_sky()
         self.paint_ground()
         for side in (-1, 1):
             self.add_border(side)
             self.add_furniture(side)
-        self.add_traffic()
-        self.add_people()
-        for thing in sorted(self.things, key=lambda thing: -thing.z):
-            thing.paint()
+        add_traffic(self)
+        add_people(self)
+        self.paint_things()
         if self.rng.random() < 0.4:
             self.paint_ego_vehicle()
         return self.canvas.develop(self.rng)
 
-    def add(self, z: float, paint: Callable[[], None]) -> None:
-        """Add something to paint at a depth ``z``."""
-        self.things.append(Thing(z, paint))
-
-    def chance(self, probability: float) -> bool:
-        """Return True with a probability."""
-        return bool(self.rng.random() < probability)
-
     def paint_sky(self) -> None:
         """Paint the sky."""
         canvas, rng = self.canvas, self.rng
-        top, bottom = [(225, 160, 95), (160, 155, 150), (150, 110, 120)][rng.integers(3)], grey(rng, 200, 245, 12)
+        top, bottom = (
+            [(225, 160, 95), (160, 155, 150), (150, 110, 120)][rng.integers(3)],
+            random_gray(rng, 200, 245, 12),
+        )
         share = np.linspace(0, 1, canvas.height)[:, None] * canvas.height / canvas.horizon
         rows = np.clip(np.array(top) * (1 - share) + np.array(bottom) * share, 0, 255)
         canvas.image[:] = rows[:, None].astype(np.uint8)
         canvas.labels[:] = IDS['sky']
 
     def paint_ground(self) -> None:
-        """Paint the road, the sidewalks and what is beside them."""
+        """Paint the road, the sidewalks and the ground next to them."""
         canvas, rng = self.canvas, self.rng
         near, far = NEAREST / 2, 1000.0
 
@@ -81,8 +59,8 @@ class Street:
 
         terrain = (rng.uniform(40, 80), rng.uniform(100, 150), rng.uniform(70, 130))
         strip(-300, 300, terrain, 'terrain')
-        strip(-self.kerb, self.kerb, grey(rng, 140, 185), 'sidewalk')
-        tone = grey(rng, 70, 115)
+        strip(-self.kerb, self.kerb, random_gray(rng, 140, 185), 'sidewalk')
+        tone = random_gray(rng, 70, 115)
         strip(-self.road - 0.2, self.road + 0.2, shade(tone, 1.5), 'sidewalk')
         strip(-self.road, self.road, tone, 'road')
         for lane in (-self.road / 3, self.road / 3) if self.chance(0.5) else (0.0,):
@@ -91,9 +69,11 @@ class Street:
                 canvas.polygon(line, (215, 215, 215))
         for x in np.arange(-self.kerb, self.kerb, 1.2):
             if abs(x) > self.road + 0.2:
-                canvas.polygon([(x, 0, near), (x + 0.03, 0, near), (x + 0.03, 0, 60), (x, 0, 60)], grey(rng, 120, 130))
+                canvas.polygon(
+                    [(x, 0, near), (x + 0.03, 0, near), (x + 0.03, 0, 60), (x, 0, 60)], random_gray(rng, 120, 130)
+                )
         if self.chance(0.5):
-            # Shadows of what stands beside the road.
+            # Shadows as of trees and buildings along the road.
             side = -1 if self.chance(0.5) else 1
             reach = side * self.road * rng.uniform(-0.2, 0.7)
             z = NEAREST
@@ -104,7 +84,7 @@ class Street:
                 z += length + rng.uniform(0.5, 4)
 
     def add_border(self, side: int) -> None:
-        """Draw buildings, walls, fences and bushes along one side, from near to far."""
+        """Add buildings, walls, fences and bushes along one side, from near to far."""
         rng = self.rng
         z = rng.uniform(-4, 2)
         while z < FARTHEST:
@@ -148,11 +128,11 @@ class Street:
         self.add(far, paint)
 
     def add_barrier(self, kind: str, x: float, z: float, length: float) -> None:
-        """Draw a wall of stone or a fence of bars."""
+        """Add a wall of stone or a fence of bars."""
         rng, canvas = self.rng, self.canvas
         near, far = max(z, 0.7), z + length
         if kind == 'wall':
-            height, color, step = rng.uniform(1.8, 3.2), grey(rng, 120, 165, 14), 2.4
+            height, color, step = rng.uniform(1.8, 3.2), random_gray(rng, 120, 165, 14), 2.4
             line = shade(color, 0.75)
         else:
             height, color, step = rng.uniform(1.3, 2.2), (60.0, rng.uniform(80, 100), rng.uniform(95, 130)), 0.7
@@ -170,7 +150,7 @@ class Street:
         self.add(far, paint)
 
     def add_bush(self, x: float, z: float, radius: float, y: float = 0.4) -> None:
-        """Draw a heap of leaves; also the crown of a tree."""
+        """Add a heap of leaves, a bush or the crown of a tree."""
         rng, canvas = self.rng, self.canvas
         color = (rng.uniform(25, 60), rng.uniform(75, 135), rng.uniform(35, 90))
         leaves = [
@@ -193,7 +173,7 @@ class Street:
         self.add_bush(x, z, rng.uniform(1.4, 2.4), height)
 
     def add_furniture(self, side: int) -> None:
-        """Trees, poles, lights and signs along the kerb."""
+        """Add trees, poles, lights and signs along the kerb."""
         rng = self.rng
         z = rng.uniform(5, 9)
         while z < 30:
@@ -208,7 +188,7 @@ class Street:
     def add_pole(self, x: float, z: float, kind: str) -> None:
         """Add a pole with a sign, a light or nothing."""
         rng, canvas = self.rng, self.canvas
-        color, width = grey(rng, 90, 150), rng.uniform(0.24, 0.34)
+        color, width = random_gray(rng, 90, 150), rng.uniform(0.24, 0.34)
         height = rng.uniform(5, 7) if kind == 'lamp' else rng.uniform(2.6, 4.0)
         lit, face = int(rng.integers(3)), int(rng.integers(4))
         paper = [(40, 40, 200), (200, 110, 40), (50, 200, 225), (215, 215, 215)][face]
@@ -237,166 +217,12 @@ class Street:
 
         self.add(z, paint)
 
-    def add_traffic(self) -> None:
-        """Vehicles in lanes, none inside another."""
-        rng = self.rng
-        painters = dict(car=self.add_car, truck=self.add_truck, bus=self.add_bus, train=self.add_train)
-        lanes = [-self.road * 0.68, 0.0, self.road * 0.68]
-        for lane in lanes:
-            z = rng.uniform(7, 14)
-            while z < 50:
-                kind = str(rng.choice(['car', 'truck', 'bus', 'train', 'none'], p=[0.36, 0.16, 0.16, 0.14, 0.18]))
-                length = 3.0
-                if kind != 'none':
-                    length = painters[kind](lane + rng.uniform(-0.2, 0.2), z)
-                z += length + rng.uniform(3, 10)
-
-    def add_wheels(self, x: float, z: float, width: float, radius: float, label: str) -> None:
-        """Draw two wheels."""
-        for side in (-1, 1):
-            self.canvas.upright(x + side * 0.36 * width, z, 0.16 * width, 0, radius, (25, 25, 25), label)
-
-    def add_car(self, x: float, z: float) -> float:
-        """Add a car and return its length."""
-        rng, canvas = self.rng, self.canvas
-        color, width = random_color(rng), rng.uniform(1.7, 1.95)
-
-        def paint() -> None:
-            canvas.box(x, z + 0.6, (0.86 * width, 1.45, 2.4), shade(color, 0.9), 'car')
-            canvas.box(x, z, (width, 0.65, 4.2), color, 'car', bottom=0.28)
-            canvas.upright(x, z + 0.6, 0.7 * width, 1.0, 1.36, (60, 52, 45))
-            for side in (-1, 1):
-                canvas.upright(x + side * 0.41 * width, z, 0.3, 0.62, 0.8, (50, 45, 215))
-            canvas.upright(x, z, 0.5, 0.45, 0.58, (225, 225, 225))
-            self.add_wheels(x, z, width, 0.32, 'car')
-
-        self.add(z, paint)
-        return 4.2
-
-    def add_truck(self, x: float, z: float) -> float:
-        """Add a truck and return its length."""
-        rng, canvas = self.rng, self.canvas
-        cargo, length = random_color(rng, 90, 235), rng.uniform(6, 8)
-
-        def paint() -> None:
-            canvas.box(x, z, (2.5, 2.6, length), cargo, 'truck', bottom=0.9)
-            canvas.upright(x, z, 0.06, 0.95, 3.45, shade(cargo, 0.55))
-            canvas.upright(x, z, 2.4, 0.55, 0.9, (45, 45, 50), 'truck')
-            self.add_wheels(x, z, 2.4, 0.75, 'truck')
-
-        self.add(z, paint)
-        return length
-
-    def add_bus(self, x: float, z: float) -> float:
-        """Add a bus and return its length."""
-        rng, canvas = self.rng, self.canvas
-        color = [(45, 60, 200), (40, 190, 235), (190, 120, 50)][rng.integers(3)]
-
-        def paint() -> None:
-            canvas.box(x, z, (2.5, 2.8, 10.0), color, 'bus', bottom=0.35)
-            canvas.upright(x, z, 2.2, 1.75, 2.85, (70, 58, 48))
-            edge = x - 1.25 if x > 0 else x + 1.25
-            if abs(x) > 1.25:
-                pane = [(edge, 1.6, z + 0.5), (edge, 1.6, z + 9.5), (edge, 2.5, z + 9.5), (edge, 2.5, z + 0.5)]
-                canvas.polygon(pane, (60, 50, 42))
-            self.add_wheels(x, z, 2.5, 0.45, 'bus')
-
-        self.add(z, paint)
-        return 10.0
-
-    def add_train(self, x: float, z: float) -> float:
-        """Draw a tram: white above a stripe, a round headlight in the middle, no wheels."""
-        rng, canvas = self.rng, self.canvas
-        stripe = [(60, 150, 60), (150, 60, 120)][rng.integers(2)]
-
-        def paint() -> None:
-            canvas.box(x, z, (2.7, 3.3, 16.0), (222, 226, 228), 'train', bottom=0.1)
-            canvas.upright(x, z, 2.7, 0.1, 1.2, stripe)
-            canvas.upright(x, z, 2.3, 1.9, 2.9, (52, 46, 44))
-            canvas.disc(x, 1.5, z, 0.22, (190, 245, 250))
-            for rail in (-0.7, 0.7):
-                track = [(x + rail - 0.05, 0, NEAREST), (x + rail + 0.05, 0, NEAREST), (x + rail, 0, z)]
-                canvas.polygon(track, (75, 75, 85))
-
-        self.add(z, paint)
-        return 16.0
-
-    def add_people(self) -> None:
-        """People on the sidewalks, riders between the lanes, and bicycles and motorcycles that wait at the kerb."""
-        rng = self.rng
-        for side in (-1, 1):
-            for _ in range(int(rng.integers(1, 5))):
-                x = side * rng.uniform(self.road + 0.4, self.kerb - 0.2)
-                self.add_person(x, rng.uniform(5, 16))
-            for _ in range(int(rng.integers(0, 3))):
-                kind = 'bicycle' if self.chance(0.5) else 'motorcycle'
-                self.add_bike(side * (self.road + rng.uniform(0.2, 0.8)), rng.uniform(5, 14), kind, False)
-        for lane in (-0.34, 0.34):
-            if self.chance(0.75):
-                kind = 'bicycle' if self.chance(0.5) else 'motorcycle'
-                self.add_bike(lane * self.road + rng.uniform(-0.3, 0.3), rng.uniform(5, 14), kind, True)
-
-    def add_person(self, x: float, z: float) -> None:
-        """Add a person."""
-        rng, canvas = self.rng, self.canvas
-        tall, legs, coat = rng.uniform(1.55, 1.9), random_color(rng, 20, 120), random_color(rng)
-        step = rng.uniform(0.05, 0.2)
-
-        def paint() -> None:
-            for side in (-1, 1):
-                canvas.upright(x + side * step, z, 0.19, 0, 0.48 * tall, legs, 'person')
-            self.add_torso(x, z, 0.45 * tall, tall, coat, 'person')
-
-        self.add(z, paint)
-
-    def add_torso(self, x: float, z: float, bottom: float, top: float, coat: Color, label: str) -> None:
-        """Trunk, arms and head."""
-        self.canvas.upright(x, z, 0.62, bottom + 0.1, top - 0.3, shade(coat, 0.8), label)
-        self.canvas.upright(x, z, 0.42, bottom, top - 0.26, coat, label)
-        self.canvas.disc(x, top - 0.13, z, 0.14, (125, 155, 205), label)
-
-    def add_bike(self, x: float, z: float, kind: str, ridden: bool) -> None:
-        """Draw a bicycle or motorcycle: from the side if it is parked, from the rear if it is ridden."""
-        rng, canvas = self.rng, self.canvas
-        color, coat = random_color(rng), random_color(rng)
-
-        def wheel(center: float, radius: float) -> None:
-            canvas.disc(center, radius, z, radius, (22, 22, 22), kind)
-            canvas.disc(center, radius, z, 0.7 * radius, (120, 120, 120) if kind == 'bicycle' else (50, 50, 50))
-
-        def paint() -> None:
-            if ridden:
-                width = 0.22 if kind == 'bicycle' else 0.5
-                canvas.upright(x, z, width, 0, 0.85, (30, 30, 30), kind)
-                if kind == 'motorcycle':
-                    canvas.upright(x, z, 0.7, 0.45, 0.9, color, kind)
-                    canvas.upright(x, z, 0.2, 0.7, 0.82, (50, 45, 215))
-                for side in (-1, 1):
-                    canvas.upright(x + side * 0.24, z, 0.16, 0.35, 0.95, (70, 55, 50), 'rider')
-                self.add_torso(x, z, 0.85, 1.75, coat, 'rider')
-                return
-            if kind == 'bicycle':
-                wheel(x - 0.52, 0.36)
-                wheel(x + 0.52, 0.36)
-                frame = [(x - 0.52, 0.36, z), (x + 0.52, 0.36, z), (x + 0.35, 0.85, z), (x - 0.3, 0.85, z)]
-                canvas.polygon(frame, color, kind)
-                canvas.upright(x - 0.3, z, 0.3, 0.88, 0.98, (25, 25, 25), kind)
-                canvas.upright(x + 0.4, z, 0.08, 0.8, 1.1, (25, 25, 25), kind)
-            else:
-                wheel(x - 0.65, 0.32)
-                wheel(x + 0.65, 0.32)
-                body = [(x - 0.75, 0.75, z), (x - 0.5, 0.3, z), (x + 0.55, 0.3, z), (x + 0.45, 1.0, z), (x, 0.8, z)]
-                canvas.polygon(body, color, kind)
-                canvas.upright(x - 0.4, z, 0.7, 0.75, 0.88, (25, 25, 25), kind)
-
-        self.add(z, paint)
-
     def paint_ego_vehicle(self) -> None:
         """Draw the hood of the camera car, which Cityscapes does not evaluate."""
         canvas, rng = self.canvas, self.rng
         axes = (round(canvas.width * rng.uniform(0.45, 0.6)), round(canvas.height * rng.uniform(0.05, 0.1)))
         place = (canvas.width // 2, canvas.height)
-        cv2.ellipse(canvas.image, place, axes, 0, 0, 360, grey(rng, 20, 60), cv2.FILLED)
+        cv2.ellipse(canvas.image, place, axes, 0, 0, 360, random_gray(rng, 20, 60), cv2.FILLED)
         cv2.ellipse(canvas.labels, place, axes, 0, 0, 360, IDS['ego_vehicle'], cv2.FILLED)
 
 
@@ -405,6 +231,6 @@ def compose_street(size: tuple[int, int], rng: np.random.Generator) -> DrawnImag
 
     Args:
         size: Width and height in pixels.
-        rng: All that is random comes from here.
+        rng: The only source of randomness.
     """
-    return Street(size, rng).paint()
+    return _Street(size, rng).paint()

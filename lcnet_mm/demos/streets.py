@@ -16,11 +16,11 @@ from .generated import SPLITS, check_parameters, make_folder, progress_bar
 from .street_canvas import IDS, DrawnImage
 from .street_images import compose_street
 
-NAME = 'lcnet_mm street scenes'
-# Raise this whenever the images of the same parameters change: the data set of another version is another one.
-VERSION = 1
-# Cityscapes has its images in folders of cities, and no city is in two splits.
-CITIES = dict(train='drawnstadt', val='malheim')
+_NAME = 'lcnet_mm street scenes'
+# To be raised whenever the same parameters give other images, so that a data set of an earlier version is not reused.
+_VERSION = 1
+# Cityscapes has a folder for each city, and no city is in two splits.
+_CITIES = dict(train='drawnstadt', val='malheim')
 
 
 def make_streets_dataset(
@@ -31,7 +31,7 @@ def make_streets_dataset(
     seed: int = 0,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Make street scenes as Cityscapes is delivered, or keep the ones that are there.
+    """Make street scenes in the layout of Cityscapes, or keep equal ones.
 
     ``leftImg8bit/{train,val}/CITY/*_leftImg8bit.png`` and ``gtFine/{train,val}/CITY/*_gtFine_labelIds.png``; the maps
     of train ids are made by :func:`~lcnet_mm.data.cityscapes.prepare_cityscapes`, as for the real data. Image `i`
@@ -43,15 +43,15 @@ def make_streets_dataset(
         num_val: Number of validation images, at least 1.
         image_size: Width and height in px, each 64 to 2048.
         seed: Seed, at least 0.
-        progress: Shows a progress bar.
+        progress: Whether to show a progress bar.
 
     Returns:
         ``out_dir`` (str), ``created`` (False if an equal data set was kept), ``parameters``, and per split ``images``
-        and ``images_with``, the number of images in which each label is.
+        and ``images_with``, the number of images that contain each label.
 
     Raises:
-        TypeError, ValueError: If an argument is wrong.
-        FileExistsError: If ``out_dir`` holds anything else; nothing in it is touched.
+        TypeError, ValueError: an argument is wrong.
+        FileExistsError: ``out_dir`` holds anything else; nothing in it is touched.
     """
     parameters = check_parameters(num_train, num_val, image_size, seed)
 
@@ -76,12 +76,12 @@ def make_streets_dataset(
                 summary[split] = _write_split(folder, split, images)
         return summary
 
-    return make_folder(out_dir, NAME, VERSION, parameters, fill, is_complete)
+    return make_folder(out_dir, _NAME, _VERSION, parameters, fill, is_complete)
 
 
 def _write_split(root: Path, split: str, images: Iterable[DrawnImage]) -> dict[str, Any]:
     """Write the images and label maps of a split and return its summary."""
-    city = CITIES[split]
+    city = _CITIES[split]
     folders = [root / kind / split / city for kind in ('leftImg8bit', 'gtFine')]
     for folder in folders:
         folder.mkdir(parents=True)

@@ -1,6 +1,6 @@
-"""Measuring time: interleaved rounds, medians, and what was measured on which CPU.
+"""Measuring latencies and training steps, with reports that say what was measured on which CPU.
 
-The modules are imported when one of their names is asked for: counting parameters needs no mmdeploy.
+A module is imported when one of its names is asked for, because counting parameters needs no mmdeploy.
 """
 
 from importlib import import_module
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from .benchmark import Report, Settings, run_benchmark
     from .busy import BusyProfile, profile_busy
     from .complexity import Complexity, measure
-    from .training import TrainingBench, TrainingProfile, profile_training
+    from .training import TrainingBench, TrainingProfile, TrainingSettings, profile_training
 
 __all__ = [
     'BusyProfile',
@@ -19,6 +19,7 @@ __all__ = [
     'Settings',
     'TrainingBench',
     'TrainingProfile',
+    'TrainingSettings',
     'measure',
     'profile_busy',
     'profile_training',
@@ -32,6 +33,7 @@ _MODULE_OF = {
     'Settings': 'benchmark',
     'TrainingBench': 'training',
     'TrainingProfile': 'training',
+    'TrainingSettings': 'training',
     'measure': 'complexity',
     'profile_busy': 'busy',
     'profile_training': 'training',

@@ -23,11 +23,11 @@ from .layers import FINAL_STAGE, Layer, Roofline, measure_roofline, profile_laye
 from .networks import Network, SegmentorNetwork, load_networks
 from .stages import suppression, time_stages
 from .suites import ACCURACY, PAPER_MS, build_suite
-from .timing import MAX_CONTROL_DIFFERENCE, compile_openvino, control_difference, time_networks
+from .timing import MAX_CONTROL_DIFFERENCE, check_backend, compile_openvino, control_difference, time_networks
 
-# The network that the paper compares each PP-LCNet with, in its segmentors and in its detectors.
-_PAPER_RIVALS = {'lcnet_0.5x': 'mobilenetv3_large_0.5x', 'lcnet_1x': 'mobilenetv3_large_0.75x'}
-_PAPER_DETECTION_RIVALS = {'lcnet_0.5x': 'mobilenetv3_large_0.35x', 'lcnet_1x': 'mobilenetv3_large_0.75x'}
+# The network that the paper compares each PP-LCNet with, as backbone of segmentors and of detectors.
+_PAPER_BASELINES = {'lcnet_0.5x': 'mobilenetv3_large_0.5x', 'lcnet_1x': 'mobilenetv3_large_0.75x'}
+_PAPER_DETECTION_BASELINES = {'lcnet_0.5x': 'mobilenetv3_large_0.35x', 'lcnet_1x': 'mobilenetv3_large_0.75x'}
 # Strides of PicoDet's levels; the other detectors of the suite have the first three.
 _STRIDES = (8, 16, 32, 64)
 
@@ -45,7 +45,7 @@ class Settings:
         layers: Whether to profile every layer, which needs OpenVINO.
         roofline: Whether to measure the machine's limits and compare the networks with them, which needs OpenVINO and
             'f32'.
-        image: An image on which to time the stages of exports, which needs OpenVINO and 'f32'.
+        image: File of an image on which to time the stages of exports, which needs OpenVINO and 'f32'.
     """
 
     backend: str = 'openvino'
@@ -72,7 +72,7 @@ class Report:
         stages: For each export and number of threads the milliseconds of each stage.
         layers: For each network the profile of its layers, on the first number of threads.
         rooflines: The limits of the machine for each number of threads.
-        control: The largest difference between the first network and the control, as a fraction.
+        control: The largest difference between the first network and its repetition, the control, as a fraction.
     """
 
     machine: dict[str, Any]
@@ -94,14 +94,14 @@ class Report:
 
     @property
     def reliable(self) -> bool:
-        """Whether the control holds."""
+        """Whether the control is close enough to the first network."""
         return self.control <= MAX_CONTROL_DIFFERENCE
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """Return all tables by title, except those of the layers."""
         tables = {'Latency, ms': self.rows}
         if self.paper_rows:
-            tables['Ratios beside the paper'] = self.paper_rows
+            tables['Ratios here and in the paper'] = self.paper_rows
         if self.shares:
             rows = [
                 dict(name=name, **{stage: f'{share:.0%}' for stage, share in shares.items()})
@@ -251,16 +251,16 @@ def run_benchmark(
 
 
 def _check_settings(paths: Sequence[str], size: Sequence[int] | None, settings: Settings) -> None:
-    """Check that every setting has an effect.
+    """Check that every setting is known and has an effect.
 
     Raises:
-        UserError: one has none.
+        UserError: one is unknown or has none.
     """
+    check_backend(settings.backend, settings.precision)
     for wanted, what in (
         (settings.layers, 'the profile of the layers'),
         (settings.roofline, 'the roofline'),
         (settings.image is not None, 'an image'),
-        (settings.precision != 'f32', f'precision {settings.precision}'),
     ):
         if wanted and settings.backend != 'openvino':
             raise UserError(f'{what} needs the backend openvino, got {settings.backend}')
@@ -289,8 +289,8 @@ def _read_image(file: Path) -> np.ndarray:
 def _thread_counts(network: Network, settings: Settings) -> list[int]:
     """Return the numbers of threads to measure on, all different.
 
-    OpenVINO says nothing where it uses fewer threads than it is told, as on a machine with fewer cores: a network is
-    compiled to see how many it uses.
+    On a machine with fewer cores OpenVINO silently uses fewer threads than asked for, so a network is compiled to see
+    how many it uses.
 
     Raises:
         UserError: OpenVINO would use another number of threads than the settings name.
@@ -304,7 +304,7 @@ def _thread_counts(network: Network, settings: Settings) -> list[int]:
     ]
     for wanted, count in zip(asked, used, strict=True):
         if settings.threads and wanted != count:
-            raise UserError(f'OpenVINO uses {count} threads on this machine where {wanted} are asked for; ask for less')
+            raise UserError(f'OpenVINO uses {count} threads on this machine where {wanted} are asked for; use fewer')
     return list(dict.fromkeys(used))
 
 
@@ -348,7 +348,7 @@ def _add_suppression(rows: list[dict[str, Any]], networks: Sequence[Network], se
 
 
 def compare_with_paper(rows: Sequence[dict[str, Any]], suite: str | None) -> list[dict[str, Any]]:
-    """Return the ratio of each network's time to that of the one it is compared with, beside the paper's ratio.
+    """Return the ratio of each network's time to that of its baseline in the paper, here and in the paper.
 
     Args:
         rows: The report's rows.
@@ -359,23 +359,23 @@ def compare_with_paper(rows: Sequence[dict[str, Any]], suite: str | None) -> lis
         if PAPER_MS not in row:
             continue
         if suite == 'paper-ablations':
-            rival_name = 'PP-LCNet-0.5x'
+            baseline_name = 'PP-LCNet-0.5x'
         elif suite == 'paper-classification':
-            rival_name = 'MobileNetV3-large-0.35x'
+            baseline_name = 'MobileNetV3-large-0.35x'
         else:
-            rivals = _PAPER_DETECTION_RIVALS if suite == 'paper-detection' else _PAPER_RIVALS
+            baselines = _PAPER_DETECTION_BASELINES if suite == 'paper-detection' else _PAPER_BASELINES
             backbone, _, size = row['name'].partition(' ')
-            rival_name = f'{rivals.get(backbone)} {size}'.strip()
-        rival = next((r for r in rows if r['name'] == rival_name and r['threads'] == row['threads']), None)
-        if rival is None or rival is row:
+            baseline_name = f'{baselines.get(backbone)} {size}'.strip()
+        baseline = next((r for r in rows if r['name'] == baseline_name and r['threads'] == row['threads']), None)
+        if baseline is None or baseline is row:
             continue
         compared.append(
             dict(
                 name=row['name'],
-                rival=rival_name,
+                baseline=baseline_name,
                 threads=row['threads'],
-                ours=row['median'] / rival['median'],
-                paper=row[PAPER_MS] / rival[PAPER_MS],
+                ours=row['median'] / baseline['median'],
+                paper=row[PAPER_MS] / baseline[PAPER_MS],
             )
         )
     return compared

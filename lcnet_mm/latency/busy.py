@@ -1,4 +1,4 @@
-"""How much a busy process on the same machine slows down a training step."""
+"""Measure how much a busy process on the same machine slows down a training step."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class BusyProfile:
     Attributes:
         quiet: Steps without the busy process.
         busy: Steps while it runs.
-        waiting: Those of the variables that decide how OpenMP's threads wait that are set.
+        waiting: The environment variables that are set and decide how OpenMP's threads wait.
     """
 
     quiet: TrainingProfile

@@ -1,4 +1,4 @@
-"""Parameters, multiply-adds and FLOPs as the papers count them, layer by layer in one forward pass."""
+"""Count parameters, multiply-adds and FLOPs as the papers do, layer by layer in one forward pass."""
 
 from __future__ import annotations
 

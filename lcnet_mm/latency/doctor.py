@@ -1,4 +1,4 @@
-"""A page that says what is installed, what is missing, and what the CPU can do."""
+"""A page about this machine: what is installed, what is missing, and what the CPU can do."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def advise(machine: dict[str, Any]) -> list[str]:
     else:
         lines.append('no VNNI: INT8 exports are smaller, but hardly faster than float32 here')
     if flags & {'avx512_bf16', 'amx_bf16'}:
-        lines.append('bfloat16 arithmetic: precision bf16 is worth a try')
+        lines.append('bfloat16 arithmetic: try precision bf16')
     if machine['logical_cpus'] > machine['physical_cores']:
         lines.append('hyper-threading: use as many threads as physical cores')
     if machine['load'] > _MAX_LOAD * machine['logical_cpus']:

@@ -1,4 +1,4 @@
-"""From the bytes of an image file to detections, with PyTorch, mmdeploy's backend model and the runtime in turn."""
+"""Time detectors from the bytes of an image file to detections: PyTorch, mmdeploy's backend model and the runtime."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the time goes: OpenVINO's profile of the layers, the work of each, and the limits of the machine."""
+"""Find where the time goes: OpenVINO's profile of the layers, the work of each, and the limits of the machine."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _clean_name(name: str) -> str:
     return name.removeprefix('/model').removeprefix('/')
 
 
-# The stage of a layer is that of the first pattern that is found in its name.
+# The stage of a layer is the first one whose pattern is found in its name.
 _SEGMENTOR_STAGES = {
     'backbone': r'(^|_)/?(model/)?backbone/',
     'ASPP': r'decode_head/(image_pool|aspp_|bottleneck|Resize$|Concat(_1)?$|GlobalAveragePool)',

@@ -1,4 +1,4 @@
-"""What is timed: configs, exported files and modules, each as an ONNX or OpenVINO file with a fixed input size."""
+"""Make what is timed from configs, exported files and modules: ONNX or OpenVINO files with a fixed input size."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Network:
         name: The name in the tables.
         file: The ``.onnx`` or ``.xml`` file.
         input_shape: ``(1, C, H, W)``.
-        module: The PyTorch module, or None for a network that came as a file.
+        module: The PyTorch module, or None for a network that was loaded from a file.
         facts: Further columns of the tables, such as the paper's milliseconds, by name.
     """
 
@@ -159,7 +159,7 @@ def load_networks(paths: Sequence[str], folder: Path, size: tuple[int, int] | No
     Args:
         paths: Configs, files and folders.
         folder: A folder for temporary files.
-        size: Height and width of the input; by default the size of a config's test images, or of a file's input.
+        size: Height and width of the input; by default those of a config's test images, or of a file's input.
 
     Raises:
         UserError: a path does not exist or cannot be converted, its input size is not known, or it has another size.

@@ -1,4 +1,4 @@
-"""The stages of an exported model, timed separately: preprocessing, network, post-processing, and the whole."""
+"""Time the stages of an exported model separately: preprocessing, network, post-processing, and the whole."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def time_stages(model: Model, image: np.ndarray, rounds: int, warmup: int = 10) 
 
     Args:
         model: An export, opened with the number of threads to measure on.
-        image: BGR ``(H, W, 3)`` uint8. A real one, because NMS takes longer the more objects there are.
+        image: BGR ``(H, W, 3)`` uint8. Use a real one, because NMS takes longer the more objects are found.
         rounds: Number of rounds that are recorded.
         warmup: Number of rounds before them that are not.
 

@@ -1,7 +1,7 @@
 """Ready comparisons: the paper's tables, and other networks that the installed libraries can build.
 
 All networks have random weights, which does not change how long they take. Accuracies and the paper's milliseconds are
-quoted; the tables name their source.
+quoted, and the tables name their sources.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _paper_classification() -> Iterator[Entry]:
     for width, (top1, milliseconds) in paper.items():
         facts = {'top-1 (paper)': top1, PAPER_MS: milliseconds, 'family': 'PP-LCNet'}
         yield _imagenet_entry(f'PP-LCNet-{width:g}x', f'pplcnet_{width:g}x', facts)
-    rivals = [
+    baselines = [
         ('MobileNetV2-0.25x', 'mobilenetv2_0.25x', 53.21, 2.47),
         ('MobileNetV2-0.5x', 'mobilenetv2_0.5x', 65.03, 2.85),
         ('MobileNetV2-1x', 'mobilenetv2_1x', 72.15, 4.26),
@@ -75,7 +75,7 @@ def _paper_classification() -> Iterator[Entry]:
         ('ShuffleNetV2-0.5x', 'shufflenetv2_0.5x', 60.32, 4.65),
         ('MobileNetV1-1x', 'mobilenetv1_1x', 70.99, 3.38),
     ]
-    for name, config, top1, milliseconds in rivals:
+    for name, config, top1, milliseconds in baselines:
         facts = {'top-1 (paper)': top1, PAPER_MS: milliseconds, 'family': name.split('-')[0]}
         yield _imagenet_entry(name, config, facts)
 
@@ -188,14 +188,14 @@ def _detectors() -> Iterator[Entry]:
             facts = {'AP': ap, 'source': 'PaddleDetection zoo', 'family': f'PicoDet {size}'}
             yield Entry(f'PicoDet-{name.upper()}-{size}', partial(_from_config, path), (size, size), facts)
     yolox, rtmdet = 'mmdet::yolox/yolox_{}_8xb8-300e_coco.py', 'mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py'
-    rivals: list[tuple[str, Callable[[], nn.Module], int, float | None, str]] = [
+    others: list[tuple[str, Callable[[], nn.Module], int, float | None, str]] = [
         ('YOLOX-nano-416', lambda: _from_library(yolox.format('nano')), 416, 25.8, 'YOLOX repository'),
         ('YOLOX-tiny-416', lambda: _from_library(yolox.format('tiny')), 416, 32.0, 'mmdet'),
         ('RTMDet-tiny-640', lambda: _from_library(rtmdet), 640, 40.9, 'mmdet'),
         ('SSDLite-MobileNetV3-320', _SSDLite, 320, 21.3, 'torchvision'),
         ('NanoDet-like-320', _nanodet_like, 320, None, '-'),
     ]
-    for name, build, side, accuracy, source in rivals:
+    for name, build, side, accuracy, source in others:
         yield Entry(name, build, (side, side), {'AP': accuracy, 'source': source, 'family': name.split('-')[0]})
 
 
@@ -206,14 +206,14 @@ def _segmentors() -> Iterator[Entry]:
         path = _CONFIGS / 'deeplabv3plus' / f'{name}.py'
         facts = {'mIoU': miou, 'source': 'paper' if miou else '-', 'family': 'PP-LCNet'}
         yield Entry(name.replace('_cityscapes', ''), partial(_from_config, path), (512, 1024), facts)
-    rivals = [
+    others = [
         ('LR-ASPP MobileNetV3', 'mobilenet_v3/mobilenet-v3-d8_lraspp_4xb4-320k_cityscapes-512x1024.py', 69.54),
         ('Fast-SCNN', 'fastscnn/fast_scnn_8xb4-160k_cityscapes-512x1024.py', 70.96),
         ('BiSeNetV2', 'bisenetv2/bisenetv2_fcn_4xb4-160k_cityscapes-1024x1024.py', 73.21),
         ('STDC1', 'stdc/stdc1_in1k-pre_4xb12-80k_cityscapes-512x1024.py', 74.94),
         ('DDRNet-23-slim', 'ddrnet/ddrnet_23-slim_in1k-pre_2xb6-120k_cityscapes-1024x1024.py', 77.84),
     ]
-    for name, config, miou in rivals:
+    for name, config, miou in others:
         facts = {'mIoU': miou, 'source': 'mmseg, at 1024x2048', 'family': name}
         yield Entry(name, partial(_from_library, f'mmsegmentation::{config}'), (512, 1024), facts)
 
@@ -226,7 +226,7 @@ SUITES: dict[str, Callable[[], Iterator[Entry]]] = {
     'detectors': _detectors,
     'segmentors': _segmentors,
 }
-# The column that is plotted against the latency.
+# The column of each suite that is plotted against the latency.
 ACCURACY = {
     'paper-classification': 'top-1 (paper)',
     'paper-detection': 'AP (paper)',

@@ -1,4 +1,4 @@
-"""Timing networks in turn on one of three backends, with the first network once more as a control."""
+"""Time networks in turn on one of three backends, with the first network once more as a control."""
 
 from __future__ import annotations
 
@@ -19,6 +19,19 @@ PRECISIONS = ('f32', 'bf16', 'f16')
 # Name of the control: the first network, which takes part twice.
 CONTROL = 'the first again'
 MAX_CONTROL_DIFFERENCE = 0.05
+
+
+def check_backend(backend: str, precision: str) -> None:
+    """Check the names of a backend and a precision.
+
+    Raises:
+        UserError: one is unknown, or the backend cannot compute in the precision.
+    """
+    for name, value, known in (('backend', backend, BACKENDS), ('precision', precision, PRECISIONS)):
+        if value not in known:
+            raise UserError(f'{name} {value!r} is unknown; there are {", ".join(known)}')
+    if precision != 'f32' and backend != 'openvino':
+        raise UserError(f'precision {precision} needs the backend openvino, got {backend}')
 
 
 def compile_openvino(network: Network, threads: int, precision: str = 'f32', **options: Any) -> openvino.CompiledModel:
@@ -49,10 +62,9 @@ def compile_network(network: Network, backend: str, threads: int, precision: str
         precision: One of :data:`PRECISIONS`; only OpenVINO has more than 'f32'.
 
     Raises:
-        UserError: the backend cannot run the network, or not in this precision.
+        UserError: the backend or the precision is unknown, or the backend cannot run the network in it.
     """
-    if precision != 'f32' and backend != 'openvino':
-        raise UserError(f'precision {precision} needs the backend openvino, got {backend}')
+    check_backend(backend, precision)
     if backend == 'openvino':
         return timed_call(compile_openvino(network, threads, precision))
     image: np.ndarray = np.random.default_rng(0).normal(size=network.input_shape).astype(np.float32)
@@ -109,6 +121,9 @@ def time_networks(
 
 
 def control_difference(results: Mapping[str, Latency]) -> float:
-    """Return how far the control is from the first network, as a fraction; no ratio of the run is more certain."""
+    """Return the difference between the control and the first network, as a fraction.
+
+    Differences of this size between other networks of the run mean nothing.
+    """
     first = next(iter(results.values())).median
     return abs(results[CONTROL].median / first - 1)

@@ -1,9 +1,9 @@
-"""Where the time of a training step of a detector goes."""
+"""Measure where the time of a training step of a detector goes."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -27,6 +27,32 @@ from ..utils.models import build_model
 # Options of a step: weights in channels-last order, autocast to bfloat16, torch.compile.
 SWITCHES = ('channels-last', 'amp', 'compile')
 PARTS = ('data', 'preprocess', 'forward', 'loss', 'backward', 'optimizer')
+# Height and width of random images.
+RANDOM_SIZE = 320
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How to measure training steps.
+
+    Attributes:
+        steps: Number of steps that are recorded of each config and variant.
+        variants: How each config is run: 'default', or :data:`SWITCHES` joined with ``+``.
+        compare_gfl: Whether to train mmdet's GFL with the first config's backbone too, as it is and at the config's
+            widths.
+        boxes: Number of boxes in each random image; None trains on the data of each config.
+        size: Height and width of the random images; 320 by default.
+        batch_size: Images per step; those of the config by default.
+        epoch: The epoch, for heads that change their assigner during the training.
+    """
+
+    steps: int = 20
+    variants: Sequence[str] = ('default',)
+    compare_gfl: bool = False
+    boxes: int | None = None
+    size: int | None = None
+    batch_size: int | None = None
+    epoch: int = 0
 
 
 @dataclass
@@ -85,7 +111,7 @@ class TrainingProfile:
 
 
 class RandomBatches:
-    """One random batch, over and over, for a profile without a data set.
+    """One random batch that is repeated forever, for a profile without a data set.
 
     Args:
         batch_size: Number of images.
@@ -166,7 +192,8 @@ class TrainingBench:
             losses = self.model.bbox_head.loss_by_feat(*outputs, instances, metas, ignored)
             loss, _ = self.model.parse_losses(losses)
         if memory.added is not None:
-            # The first step shows it, later ones reuse memory that the allocator kept: so every step is recorded.
+            # Only the first steps show it, because later ones reuse memory that the allocator kept. So it is recorded
+            # in the warm-up too.
             self.profile.loss_memory.append(memory.added)
         with profile.timed('backward'):
             loss.backward()

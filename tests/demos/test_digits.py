@@ -75,7 +75,7 @@ def test_equal_data_are_kept_others_are_refused(tmp_path):
         make_digits_dataset(folder, 3, 1, progress=False)
     assert fingerprint(folder) == before
     (folder / 'train2017' / '000000000001.jpg').unlink()
-    with pytest.raises(FileExistsError, match='lacks files'):
+    with pytest.raises(FileExistsError, match='files are missing'):
         make_digits_dataset(folder, 2, 1, progress=False)
 
 

@@ -1,13 +1,16 @@
 """The demos from data to summary, on a few images and a step or an epoch of training."""
 
+import ast
 import json
 import re
+from pathlib import Path
 
 import cv2
 import pytest
 
 import lcnet_mm.demos.runner
-from lcnet_mm.demos.runner import Demo, run_demo
+from lcnet_mm.apis.records import record_config
+from lcnet_mm.demos import TASKS, Demo, run_demo
 from lcnet_mm.utils.errors import UserError
 
 LOADERS = {}
@@ -77,3 +80,91 @@ def test_foreign_data_folder_is_refused(tmp_path):
         with pytest.raises(UserError, match='not empty'):
             run_demo(Demo(task, tmp_path / 'data', tmp_path / 'work', {}))
     assert not (tmp_path / 'work').exists()
+
+
+def trained_elsewhere(demo, record=True):
+    """Put a checkpoint into the work dir of a demo, as a training of its config leaves it."""
+    if record:
+        record_config(demo.work_dir, demo.load())
+    demo.work_dir.mkdir(exist_ok=True)
+    (demo.work_dir / 'epoch_26.pth').write_bytes(b'')
+    (demo.work_dir / 'last_checkpoint').write_text(str(demo.work_dir / 'epoch_26.pth'))
+
+
+@pytest.mark.parametrize(
+    'change, reason',
+    [
+        (dict(options={'train_cfg.max_epochs': 2}), 'train_cfg.max_epochs changed from 26 to 2'),
+        (dict(options={'model.bbox_head.num_classes': 3}), 'model.bbox_head.num_classes changed from 10 to 3'),
+        (dict(data_dir='elsewhere'), r"data_root changed from '.*data/' to '.*elsewhere/' \(\d more changed\)"),
+        (dict(config='configs/picodet_like/picodet_xs_320_coco.py'), r'changed from .* \(\d+ more changed\)'),
+    ],
+)
+def test_the_training_of_another_config_is_not_taken_for_this_one(tmp_path, change, reason):
+    folders = dict(data_dir=tmp_path / 'data', work_dir=tmp_path / 'work')
+    trained_elsewhere(Demo('detection', **folders))
+    if 'data_dir' in change:
+        change = dict(data_dir=tmp_path / change['data_dir'])
+    with pytest.raises(UserError, match=rf'work holds another training: .*{reason}; choose another work_dir'):
+        run_demo(Demo('detection', **{**folders, **change}))
+    assert [path.name for path in tmp_path.iterdir()] == ['work']
+
+
+def test_a_training_without_a_record_of_its_config_is_refused(tmp_path):
+    demo = Demo('detection', tmp_path / 'data', tmp_path / 'work')
+    trained_elsewhere(demo, record=False)
+    with pytest.raises(UserError, match=r'it has no config\.json .* delete this one'):
+        run_demo(demo)
+    assert [path.name for path in tmp_path.iterdir()] == ['work']
+
+
+def test_tasks():
+    assert TASKS == ('detection', 'segmentation')
+    assert Demo('segmentation').work_dir.as_posix() == 'work_dirs/demo_seg'
+    with pytest.raises(UserError, match="task 'pose' is unknown; there are detection, segmentation"):
+        Demo('pose')
+
+
+def test_values_of_the_summary_stand_in_one_column():
+    summary = dict(
+        metrics={'mIoU': 63.37, 'aAcc': 90.55},
+        training_seconds=500,
+        iters=1000,
+        threads=2,
+        checkpoint='work/iter_1000.pth',
+        image='work/demo.jpg',
+        predictions='work/predictions/predictions.json',
+        export='work/deploy',
+        parity=True,
+        latency_milliseconds={'1': 27.1, '2': 14.1},
+    )
+    text = lcnet_mm.demos.runner._format_summary(summary, Path('work/summary.json'))
+    assert (
+        text
+        == """
+  mIoU, %          63.370
+  pixels right, %  90.550
+  training         1000 iterations in 8 min 20 s on 2 threads
+  checkpoint       work/iter_1000.pth
+  image            work/demo.jpg
+  predictions      work/predictions/predictions.json
+  OpenVINO         work/deploy; the same results: yes
+  latency          27.1 ms (1 threads), 14.1 ms (2 threads) from image to result
+  this summary     work/summary.json
+"""
+    )
+
+
+def test_seconds_of_an_interrupted_training_count(tmp_path):
+    file = tmp_path / 'seconds.json'
+    file.write_text('100')
+    with pytest.raises(KeyboardInterrupt), lcnet_mm.demos.runner._add_seconds(file):
+        raise KeyboardInterrupt
+    assert 100 < json.loads(file.read_text()) < 101
+
+
+def test_importing_the_data_sets_imports_no_demo():
+    """Training and export need all mm packages, drawing needs none."""
+    path = Path(lcnet_mm.demos.runner.__file__).with_name('__init__.py')
+    imported = [node.module for node in ast.parse(path.read_text()).body if isinstance(node, ast.ImportFrom)]
+    assert {'digits', 'scans', 'streets'} <= set(imported) and 'runner' not in imported

@@ -164,8 +164,8 @@ def test_classifiers_have_the_originals_size():
 
 
 @pytest.mark.parametrize('suite', ['detectors', 'segmentors', 'paper-classification'])
-def test_rivals_build_at_a_small_size(suite, tmp_path):
-    """Every rival becomes a file that OpenVINO compiles."""
+def test_other_networks_build_at_a_small_size(suite, tmp_path):
+    """Every network of other authors becomes a file that OpenVINO compiles."""
     for entry in SUITES[suite]():
         if entry.name.startswith(('PicoDet', 'lcnet', 'PP-LCNet')):
             continue
@@ -175,7 +175,7 @@ def test_rivals_build_at_a_small_size(suite, tmp_path):
         assert compile_network(network, 'openvino', 1)() is not None
 
 
-def test_ratios_beside_the_papers():
+def test_ratios_here_and_in_the_paper():
     rows = [
         dict(name='mobilenetv3_large_0.5x 512x1024', threads=1, median=40.0, **{'paper ms': 135}),
         dict(name='lcnet_0.5x 512x1024', threads=1, median=30.0, **{'paper ms': 82}),
@@ -237,6 +237,8 @@ def test_mistakes(tmp_path):
         compile_network(network, 'torch', 1)
     with pytest.raises(UserError, match='needs the backend openvino'):
         compile_network(network, 'torch', 1, 'bf16')
+    with pytest.raises(UserError, match="backend 'pytorch' is unknown; there are openvino, onnxruntime, torch"):
+        compile_network(network, 'pytorch', 1)
     with pytest.raises(UserError, match='unknown; there are paper-classification'):
         build_suite('paper', tmp_path)
 
@@ -253,12 +255,14 @@ def export_relu(folder, name='relu', size=(32, 48)):
         (dict(backend='onnxruntime', roofline=True), 'the roofline needs the backend openvino, got onnxruntime'),
         (dict(backend='onnxruntime', precision='bf16'), 'precision bf16 needs the backend openvino, got onnxruntime'),
         (dict(backend='torch', image=Path('none.png')), 'an image needs the backend openvino, got torch'),
+        (dict(backend='tvm'), "backend 'tvm' is unknown; there are openvino, onnxruntime, torch"),
+        (dict(precision='int8'), "precision 'int8' is unknown; there are f32, bf16, f16"),
         (dict(precision='bf16', roofline=True), 'the roofline needs precision f32, got bf16'),
         (dict(precision='f16', image=Path('none.png')), 'an image needs precision f32, got f16'),
         (dict(image=Path('none.png')), 'only the stages of exports are timed on an image: name the folder of one'),
     ],
 )
-def test_settings_without_effect_are_refused(tmp_path, settings, message):
+def test_settings_that_are_unknown_or_without_effect_are_refused(tmp_path, settings, message):
     file = str(export_relu(tmp_path).file)
     with pytest.raises(UserError, match=message):
         run_benchmark([file], None, None, Settings(**settings), tmp_path)
