@@ -252,7 +252,7 @@ def test_norms_of_a_classifier_alone_are_not_decayed(name, decay):
     assert any(key.endswith('se.conv2.bias') for key in decayed) and {'head.fc.bias', 'head.fc.weight'} <= decayed
 
 
-def test_norms_of_the_older_rivals_are_decayed():
+def test_norms_of_the_older_baselines_are_decayed():
     for name in ('mobilenetv1_1x', 'mobilenetv2_0.25x', 'shufflenetv2_0.33x'):
         cfg = load_config(CONFIGS / 'imagenet' / f'{name}_in1k.py')
         groups = build_optim_wrapper(build_model(cfg), cfg.optim_wrapper).optimizer.param_groups

@@ -1,4 +1,4 @@
-"""Mine a pool of unlabelled images for distillation."""
+"""Mine a pool of unlabeled images for distillation."""
 
 from lcnet_launcher import run_tool
 

@@ -1,4 +1,4 @@
-# Under ten minutes on two CPU cores: PicoDet of the paper's time, 0.5x, on drawn digits (tools/make_demo_data.py).
+# Under ten minutes on two CPU cores: PicoDet of the paper's time, 0.5x, on drawn digits (lcnet demo-data).
 _base_ = '../picodet_like/lcnet_0.5x_coco.py'
 
 classes = ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9')

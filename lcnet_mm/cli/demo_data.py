@@ -31,17 +31,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--val', type=int, metavar='N', help='number of validation images (default: 100 digits, 60 streets)'
     )
-    parser.add_argument(
-        '--labelled', type=int, metavar='N', help='number of training scans with a label (default: 100)'
-    )
+    parser.add_argument('--labeled', type=int, metavar='N', help='number of training scans with a label (default: 100)')
     parser.add_argument('--seed', type=int, default=0, metavar='N', help='seed of all that is random (default: 0)')
 
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    counts = dict(num_train=args.train, num_val=args.val, num_labelled=args.labelled)
+    counts = dict(num_train=args.train, num_val=args.val, num_labeled=args.labeled)
     given = {name: value for name, value in counts.items() if value is not None}
-    if wrong := [name for name in given if (name == 'num_labelled') is not (args.kind == 'scans')]:
+    if wrong := [name for name in given if (name == 'num_labeled') is not (args.kind == 'scans')]:
         raise UserError(f'--{wrong[0].removeprefix("num_")} does not go with --kind {args.kind}')
     try:
         summary = _KINDS[args.kind](args.dir, **given, seed=args.seed)

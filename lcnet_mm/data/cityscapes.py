@@ -37,7 +37,7 @@ class CityscapesReport:
         images: Number of images by split.
         converted: Number of maps made now.
         kept: Number of maps that were there already.
-        pixels: Share of each class among the labelled pixels of the maps made now.
+        pixels: Share of each class among the labeled pixels of the maps made now.
         findings: Faults first, remarks after them.
     """
 

@@ -39,7 +39,7 @@ ABLATIONS = {
 }
 # PaddleClas' model zoo: parameters in millions, which contain the BN statistics, and FLOPs in millions; then both in
 # the paper, which rounds some and truncates others.
-RIVALS = {
+BASELINES = {
     'mobilenetv1_1x': (4.25, 578.88, 4.3, 578),
     'mobilenetv2_0.25x': (1.53, 34.18, 1.5, 34),
     'mobilenetv2_0.5x': (1.98, 99.48, 2.0, 99),
@@ -103,9 +103,9 @@ def test_relu_is_everywhere_without_hswish():
     assert 'ReLU' in kinds and not any('wish' in kind for kind in kinds)
 
 
-@pytest.mark.parametrize('name', RIVALS)
+@pytest.mark.parametrize('name', BASELINES)
 def test_baselines_have_the_size_of_the_original(name):
-    params, flops, paper_params, paper_flops = RIVALS[name]
+    params, flops, paper_params, paper_flops = BASELINES[name]
     model = build(name)
     counted = (sum(p.numel() for p in model.parameters()) + bn_statistics(model)) / 1e6
     # Two digits, rounded or truncated.

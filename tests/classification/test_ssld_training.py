@@ -25,9 +25,9 @@ model = dict(
     student=dict(backbone=dict(norm_eval=True), head=dict(dropout=0.0)),
 )
 lists = [
-    dict(type='CustomDataset', data_root=data_root, data_prefix='train', ann_file='meta/labelled.txt',
+    dict(type='CustomDataset', data_root=data_root, data_prefix='train', ann_file='meta/labeled.txt',
          pipeline={{{{_base_.test_pipeline}}}}),
-    dict(type='ImageList', data_root=data_root, data_prefix='train', ann_file='meta/unlabelled.txt',
+    dict(type='ImageList', data_root=data_root, data_prefix='train', ann_file='meta/unlabeled.txt',
          pipeline={{{{_base_.test_pipeline}}}}),
 ]
 train_dataloader = dict(
@@ -50,7 +50,7 @@ default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=1))
 @pytest.fixture(scope='module')
 def scans(tmp_path_factory):
     folder = tmp_path_factory.mktemp('data') / 'scans'
-    make_scans_dataset(folder, num_labelled=20)
+    make_scans_dataset(folder, num_labeled=20)
     return folder
 
 
@@ -127,6 +127,6 @@ def test_mistakes_are_one_line(scans, teacher, tmp_path):
     assert_one_line_error(run_tool(*run, 'load_from=stage1.pth'), 'checkpoint stage1.pth does not exist')
     (tmp_path / 'empty.txt').write_text('')
     broken = tmp_path / 'broken.py'
-    broken.write_text(config.read_text().replace('meta/unlabelled.txt', str(tmp_path / 'empty.txt')))
+    broken.write_text(config.read_text().replace('meta/unlabeled.txt', str(tmp_path / 'empty.txt')))
     result = run_tool('train.py', broken, '--work-dir', tmp_path / 'work')
     assert_one_line_error(result, 'empty.txt', 'empty')

@@ -9,7 +9,7 @@ from lcnet_mm.demos.digits import load_scans
 
 
 def test_images_are_the_scans_and_lists_divide_them(tmp_path):
-    summary = make_scans_dataset(tmp_path / 'scans', num_labelled=50)
+    summary = make_scans_dataset(tmp_path / 'scans', num_labeled=50)
     scans, labels = load_scans()
     parts = split_scans(labels)
     assert summary['created'] and {split: summary[split]['images'] for split in parts} == {
@@ -24,20 +24,20 @@ def test_images_are_the_scans_and_lists_divide_them(tmp_path):
         # Averaged again, the image is the scan, but for the cubic kernel's overshoot.
         small = cv2.resize(image[..., 0], (8, 8), interpolation=cv2.INTER_AREA) / 255
         assert np.corrcoef(small.ravel(), scans[indices[7]].ravel())[0, 1] > 0.98
-    lines = (tmp_path / 'scans' / 'meta' / 'labelled.txt').read_text().splitlines()
+    lines = (tmp_path / 'scans' / 'meta' / 'labeled.txt').read_text().splitlines()
     named = [line.split() for line in lines]
     assert sorted(label for _, label in named) == sorted(list('0123456789') * 5)
     assert all(name.startswith(f'{label}/') for name, label in named)
-    unlabelled = (tmp_path / 'scans' / 'meta' / 'unlabelled.txt').read_text().splitlines()
-    everything = {name for name, _ in named} | set(unlabelled)
-    assert len(everything) == len(named) + len(unlabelled) == len(parts['train'])
+    unlabeled = (tmp_path / 'scans' / 'meta' / 'unlabeled.txt').read_text().splitlines()
+    everything = {name for name, _ in named} | set(unlabeled)
+    assert len(everything) == len(named) + len(unlabeled) == len(parts['train'])
     assert all((tmp_path / 'scans' / 'train' / name).is_file() for name in everything)
-    assert not make_scans_dataset(tmp_path / 'scans', num_labelled=50)['created']
+    assert not make_scans_dataset(tmp_path / 'scans', num_labeled=50)['created']
 
 
 def test_mistakes(tmp_path):
     with pytest.raises(ValueError, match='multiple of 10 from 10 to 1000, got 7'):
-        make_scans_dataset(tmp_path / 'scans', num_labelled=7)
+        make_scans_dataset(tmp_path / 'scans', num_labeled=7)
     with pytest.raises(ValueError, match='seed'):
         make_scans_dataset(tmp_path / 'scans', seed=-1)
     (tmp_path / 'scans').mkdir()

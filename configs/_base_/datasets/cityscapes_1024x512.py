@@ -1,4 +1,4 @@
-# Source: PaddleSeg's configs/_base_/cityscapes.yml. Prepare the data with tools/prepare_cityscapes.py.
+# Source: PaddleSeg's configs/_base_/cityscapes.yml. Prepare the data with lcnet cityscapes.
 data_root = 'data/cityscapes/'
 
 train_pipeline = [

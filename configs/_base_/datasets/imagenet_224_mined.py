@@ -1,4 +1,4 @@
-# ImageNet-1k and images that tools/mine_images.py selects from a larger pool, here ImageNet-22k; about 1.3 and 4
+# ImageNet-1k and images that lcnet mine selects from a larger pool, here ImageNet-22k; about 1.3 and 4
 # million images in the original (docs/specification/pplcnet.md#ssld-recipe). No labels are used.
 _base_ = './imagenet_224.py'
 

@@ -1,4 +1,4 @@
-# The scans of digits of tools/make_demo_data.py --kind scans, enlarged to 64x64, with the labels of all training scans.
+# The scans of digits of lcnet demo-data --kind scans, enlarged to 64x64, with the labels of all training scans.
 data_root = 'data/scans/'
 
 data_preprocessor = dict(mean=[127.5, 127.5, 127.5], std=[127.5, 127.5, 127.5], to_rgb=True)

@@ -2,4 +2,4 @@
 _base_ = '../lcnet_0.5x_scans.py'
 
 model = dict(backbone=dict(widen_factor=1.0), head=dict(in_channels=512))
-train_dataloader = dict(dataset=dict(ann_file='meta/labelled.txt'))
+train_dataloader = dict(dataset=dict(ann_file='meta/labeled.txt'))
