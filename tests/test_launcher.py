@@ -39,8 +39,14 @@ def test_what_the_user_set_wins(name):
     assert found == {name: '77'}
 
 
-@pytest.mark.parametrize(('given', 'count'), [({}, SPIN_COUNT), ({'GOMP_SPINCOUNT': '77'}, '77')])
-@pytest.mark.parametrize('command', [['tools/complexity.py'], ['-m', 'lcnet_mm', 'complexity']], ids=['tool', 'module'])
+@pytest.mark.parametrize(
+    ('command', 'given', 'count'),
+    [
+        (['tools/complexity.py'], {}, SPIN_COUNT),
+        (['-m', 'lcnet_mm', 'complexity'], {}, SPIN_COUNT),
+        (['-m', 'lcnet_mm', 'complexity'], {'GOMP_SPINCOUNT': '77'}, '77'),
+    ],
+)
 def test_openmp_of_a_command_has_read_it(command, given, count):
     """libgomp itself says what it has read; it does so whenever it is loaded, the last time counts."""
     errors = run(*command, 'configs/picodet_like/lcnet_0.5x_coco.py', OMP_DISPLAY_ENV='VERBOSE', **given).stderr
