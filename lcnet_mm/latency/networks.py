@@ -20,7 +20,7 @@ from ..deploy.rewriters import first_argmax
 from ..runtime.models import read_description
 from ..utils.config import load_config
 from ..utils.errors import BUILD_ERRORS, UserError, as_user_error
-from ..utils.models import build_model
+from ..utils.models import build_model, fold_branches
 from ..utils.openvino import openvino_core
 
 _SUFFIXES = ('.xml', '.onnx')
@@ -115,9 +115,11 @@ _WRAPPERS: dict[str, type[nn.Module]] = {
 def build_network(cfg: Config) -> nn.Module:
     """Build the model of a config, with random weights, as a module from the normalized image to the output.
 
+    Branches that fold at the export are folded.
+
     A config of a backbone alone, whose ``model`` has no ``backbone``, gives the backbone.
     """
-    model = build_model(cfg)
+    model = fold_branches(build_model(cfg))
     if 'backbone' not in cfg.model:
         return model.eval()
     return _WRAPPERS[cfg.get('default_scope')](model).eval()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 from mmengine.config import Config
 from mmengine.registry import MODELS
 from torch import nn
@@ -29,3 +31,21 @@ def build_model(cfg: Config) -> nn.Module:
         model_cfg['_scope_'] = cfg.default_scope
     model: nn.Module = MODELS.build(model_cfg)
     return model
+
+
+def fold_branches(model: nn.Module) -> nn.Module:
+    """Return a model as it is exported: with the parallel branches of its backbone folded.
+
+    What is folded is what has a method ``switch_to_deploy``, the backbone or the model, as at mmdeploy's export.
+
+    Returns:
+        A folded copy, or the model itself where there is nothing to fold.
+    """
+    foldable = [part for part in (model, getattr(model, 'backbone', None)) if hasattr(part, 'switch_to_deploy')]
+    if not foldable:
+        return model
+    folded = deepcopy(model)
+    for part in (getattr(folded, 'backbone', None), folded):
+        if hasattr(part, 'switch_to_deploy'):
+            part.switch_to_deploy()
+    return folded
