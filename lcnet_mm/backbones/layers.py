@@ -74,6 +74,7 @@ class ConvNormAct(nn.Sequential):
         dilation: Dilation.
         norm_cfg: mm config of the norm; None gives a convolution with bias and no norm.
         act_cfg: mm config of the activation; None leaves it out.
+        with_bias: Whether the convolution has a bias also before a norm.
 
     Shapes:
         ``(N, in_channels, H, W)`` to ``(N, out_channels, ceil(H / stride), ceil(W / stride))``.
@@ -90,6 +91,7 @@ class ConvNormAct(nn.Sequential):
         dilation: int = 1,
         norm_cfg: Config | None,
         act_cfg: Config | None,
+        with_bias: bool = False,
     ) -> None:
         conv = nn.Conv2d(
             in_channels,
@@ -99,7 +101,7 @@ class ConvNormAct(nn.Sequential):
             padding=(kernel_size - 1) // 2 * dilation,
             dilation=dilation,
             groups=groups,
-            bias=norm_cfg is None,
+            bias=with_bias or norm_cfg is None,
         )
         layers: list[tuple[str, nn.Module]] = [('conv', conv)]
         if norm_cfg is not None:

@@ -1,5 +1,5 @@
-# ImageNet-1k as PaddleClas's PPLCNetV2_base.yaml feeds it: each batch has one of five sizes, and so many images that its
-# pixels are those of 500 images of 160x160; validation as for PP-LCNet.
+# ImageNet-1k as PaddleClas's PPLCNetV2_base.yaml feeds it: each batch has one of five sizes, and so many images that
+# its pixels are those of 500 images of 160x160; validation as for PP-LCNet.
 _base_ = './imagenet_224.py'
 
 train_pipeline = [
