@@ -74,15 +74,19 @@ class SegmentorNetwork(nn.Module):
 
     Args:
         model: The segmentor of mmseg.
+        with_classes: Whether to enlarge the logits and look for the largest; False ends with the logits of the head.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, with_classes: bool = True) -> None:
         super().__init__()
         self.model = model
+        self.with_classes = with_classes
 
     def forward(self, image: Tensor) -> Tensor:
         """Run the wrapped model on an image ``(1, C, H, W)``."""
-        logits = self.model.decode_head(self.model.extract_feat(image))
+        logits: Tensor = self.model.decode_head(self.model.extract_feat(image))
+        if not self.with_classes:
+            return logits
         size, align_corners = image.shape[2:], self.model.align_corners
         return first_argmax(nn.functional.interpolate(logits, size, mode='bilinear', align_corners=align_corners))
 
