@@ -245,6 +245,17 @@ def test_export(tmp_path, attention):
     assert outputs == [19]
 
 
+@pytest.mark.slow
+def test_export_that_decides_at_half_the_size(tmp_path):
+    cfg = load_config(CONFIG, {'model.backbone.widen_factor': 0.25})
+    result = export('segmentation-argmax-half_onnxruntime_static-512x1024', cfg, tmp_path, (128, 64))
+    assert result.passed, [c for c in result.comparisons if not c.passed]
+    graph = onnx.load(result.work_dir / 'end2end.onnx').graph
+    modes = [a.s for node in graph.node if node.op_type == 'Resize' for a in node.attribute if a.name == 'mode']
+    # Three of the context module, three of the fusion, that of the logits and that of the classes.
+    assert modes == [b'linear'] * 7 + [b'nearest']
+
+
 def test_another_width_and_backbone_are_one_argument():
     cfg = load_config(CONFIG, {'model.backbone.widen_factor': 0.35})
     model = build_model(cfg).eval()
