@@ -129,7 +129,7 @@ class SELayer(nn.Module):
         self.conv1 = nn.Conv2d(channels, squeeze_channels, 1)
         self.conv2 = nn.Conv2d(squeeze_channels, channels, 1)
         self.relu = nn.ReLU(inplace=True)
-        self.gate = nn.Hardsigmoid()
+        self.gate: nn.Module = nn.Hardsigmoid()
         self.gate_scale = gate_slope * 6
 
     def forward(self, x: Tensor) -> Tensor:

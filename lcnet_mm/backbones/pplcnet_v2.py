@@ -144,22 +144,22 @@ class RepDepthwiseConv(nn.Module):
         """
         if self.branches is None:
             return
-        norms = [list(branch)[1] for branch in self.branches if len(branch) > 1]
-        if not all(isinstance(norm, _BatchNorm) for norm in norms):
+        branches: list[Any] = list(self.branches)
+        if not all(isinstance(norm, _BatchNorm) for branch in branches for norm in list(branch)[1:]):
             return
-        largest = self.branches[0].conv
+        largest: nn.Conv2d = branches[0].conv
         conv = nn.Conv2d(
             largest.in_channels,
             largest.out_channels,
-            largest.kernel_size,
-            stride=largest.stride,
-            padding=largest.padding,
-            dilation=largest.dilation,
+            largest.kernel_size,  # type: ignore[arg-type]  # torch annotates pairs as tuples of any length
+            stride=largest.stride,  # type: ignore[arg-type]
+            padding=largest.padding,  # type: ignore[arg-type]
+            dilation=largest.dilation,  # type: ignore[arg-type]
             groups=largest.groups,
             device=largest.weight.device,
             dtype=largest.weight.dtype,
         )
-        weights, biases = zip(*(_fold_branch(branch, largest.kernel_size[0]) for branch in self.branches), strict=True)
+        weights, biases = zip(*(_fold_branch(branch, largest.kernel_size[0]) for branch in branches), strict=True)
         assert conv.bias is not None
         with torch.no_grad():
             conv.weight.copy_(torch.stack(weights).sum(0))
@@ -236,7 +236,7 @@ class RepDepthwiseSeparable(nn.Module):
         act_cfg: Config,
     ) -> None:
         super().__init__()
-        cfgs = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
+        cfgs: dict[str, Any] = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
         self.dw_conv: nn.Module
         self.act: nn.Module | None = None
         if branches:
@@ -339,7 +339,7 @@ class PPLCNetV2(StagedBackbone):
         blocks = check_depths(ARCHS[arch].depths if depths is None else depths)
         in_channels = check_integer('in_channels', in_channels, 1)
         strides = StrideSchedule(output_stride)
-        cfgs = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
+        cfgs: dict[str, Any] = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
 
         stem_channels, channels = (make_divisible(value * width) for value in STEM_CHANNELS)
         stem_stride, _ = strides.take(2)

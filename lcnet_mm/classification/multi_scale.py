@@ -50,9 +50,6 @@ class MultiScaleBatchSampler:
         scales: Sides of the images.
         seed: Of the drawing of sizes.
 
-    Yields:
-        Lists of :class:`SizedIndex`.
-
     Raises:
         TypeError, ValueError: an argument is wrong; the message names it, what it was and what is allowed.
     """

@@ -238,7 +238,7 @@ class MobileSegHead(BaseDecodeHead):
             raise TypeError(f'bin_sizes must be a non-empty sequence of integers, got {bin_sizes!r}')
         sizes = [check_integer('bin_sizes', size, 1) for size in bin_sizes]
         context_channels = check_integer('context_channels', context_channels, 1)
-        super().__init__(
+        super().__init__(  # type: ignore[no-untyped-call]
             list(in_channels),
             check_integer('channels', channels, 1),
             in_index=list(in_index),
@@ -281,7 +281,9 @@ class MobileSegHead(BaseDecodeHead):
         logits: Tensor = self.predictors[0](self.fuse(inputs)[0])
         return logits
 
-    def loss_by_feat(self, seg_logits: Sequence[Tensor], batch_data_samples: Any) -> dict[str, Tensor]:
+    def loss_by_feat(  # type: ignore[override]  # several outputs instead of one
+        self, seg_logits: Sequence[Tensor], batch_data_samples: Any
+    ) -> dict[str, Tensor]:
         """Compute the loss of each level on logits enlarged to the labels, and the accuracy of the finest.
 
         Returns:

@@ -55,6 +55,9 @@ class HardPixelCrossEntropyLoss(nn.Module):
             weight: Of each pixel ``(N, H, W)``, as a pixel sampler gives it.
             ignore_index: The label of pixels without a class.
         """
+        # Ranks of the half precisions of AMP would be ties.
+        if cls_score.dtype in (torch.float16, torch.bfloat16):
+            cls_score = cls_score.float()
         loss = functional.cross_entropy(cls_score, label, ignore_index=ignore_index, reduction='none')
         kept = self.hard_pixels(loss.detach(), label != ignore_index)
         if weight is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import MODELS
@@ -41,11 +42,12 @@ def fold_branches(model: nn.Module) -> nn.Module:
     Returns:
         A folded copy, or the model itself where there is nothing to fold.
     """
-    foldable = [part for part in (model, getattr(model, 'backbone', None)) if hasattr(part, 'switch_to_deploy')]
-    if not foldable:
+    if not any(hasattr(part, 'switch_to_deploy') for part in (model, getattr(model, 'backbone', None))):
         return model
-    folded = deepcopy(model)
-    for part in (getattr(folded, 'backbone', None), folded):
+    folded: Any = deepcopy(model)
+    parts: list[Any] = [getattr(folded, 'backbone', None), folded]
+    for part in parts:
         if hasattr(part, 'switch_to_deploy'):
             part.switch_to_deploy()
-    return folded
+    result: nn.Module = folded
+    return result
