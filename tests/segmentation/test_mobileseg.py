@@ -1,6 +1,7 @@
 """MobileSeg's head against the original, its loss against the formula, its training and its export."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -17,6 +18,7 @@ from lcnet_mm.apis import load_config, train
 from lcnet_mm.apis import test as evaluate
 from lcnet_mm.segmentation import HardPixelCrossEntropyLoss, MobileSegHead
 from lcnet_mm.segmentation.mobileseg import pool_bins
+from lcnet_mm.utils.checkpoint import load_weights
 from lcnet_mm.utils.errors import UserError
 from lcnet_mm.utils.models import build_model
 from lcnet_mm.weights.convert import convert_weights
@@ -42,14 +44,26 @@ def build_head(**kwargs) -> MobileSegHead:
     return MobileSegHead(CHANNELS, **{**defaults, **kwargs}).double()
 
 
-def test_outputs_of_all_heads_equal_the_original(tmp_path):
+# Golden case, the config of its network, and options of the config.
+GOLDEN = {
+    'mobileseg_lcnet_0.5': ('lcnet_0.5x', {}),
+    'mobileseg_mobilenetv3': ('mobilenetv3_large_1x', {}),
+    'mobileseg_attention': ('lcnet_0.5x', dict(backbone=dict(widen_factor=0.25), decode_head=dict(attention=True))),
+}
+
+
+@pytest.mark.parametrize('name', GOLDEN)
+def test_outputs_of_all_heads_equal_the_original(name, tmp_path):
     """From the original's file through the converter to the logits of the three heads."""
-    case, state, outputs = load_case('mobileseg_lcnet_0.5')
-    result = convert_weights(write_pdparams(tmp_path / 'a.pdparams', state), tmp_path / 'a.pth', CONFIG)
-    assert result.kind == 'PaddleSeg MobileSeg' and result.widen_factor == 0.5
-    assert not result.skipped and len(result.used) == len(state)
-    model = build_model(load_config(CONFIG)).eval()
-    model.load_state_dict(torch.load(tmp_path / 'a.pth', weights_only=True)['state_dict'], strict=False)
+    case, state, outputs = load_case(name)
+    base, options = GOLDEN[name]
+    config = tmp_path / 'config.py'
+    config.write_text(f"_base_ = '{Path('configs/mobileseg').resolve()}/{base}_cityscapes.py'\nmodel = {options}\n")
+    result = convert_weights(write_pdparams(tmp_path / 'a.pdparams', state), tmp_path / 'a.pth', config)
+    assert result.kind == 'PaddleSeg MobileSeg' and not result.skipped and len(result.used) == len(state)
+    assert result.widen_factor == (None if 'mobilenet' in name else case['scale'])
+    model = build_model(load_config(config)).eval()
+    load_weights(model, tmp_path / 'a.pth')
     # In float64: in float32 two machines differ by more than the tolerance.
     model.double()
     image = load_image(case).double()
@@ -79,52 +93,6 @@ def test_a_weight_of_another_network_is_named(tmp_path):
         with pytest.raises(UserError, match=f'{name} is no tensor of'):
             convert_weights(source, tmp_path / 'a.pth', CONFIG)
     assert not (tmp_path / 'a.pth').exists()
-
-
-def paddle_names_of_mobilenet(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The tensors of a MobileSeg on MobileNetV3-large under PaddleSeg's names, written out from its block list."""
-    # Blocks of each stage in this project; PaddleSeg numbers them through.
-    starts = dict(blocks2=0, blocks3=1, blocks4=3, blocks5=6, blocks6=12)
-    renamed = {}
-    for key, value in state.items():
-        key = key.replace('running_mean', '_mean').replace('running_var', '_variance')
-        part, *rest = key.split('.')
-        if part == 'backbone' and rest[0] == 'conv1':
-            key = '.'.join(['backbone.conv', *rest[1:]])
-        elif part == 'backbone':
-            module = dict(dw_conv='bottleneck_conv', se='mid_se', project_conv='linear_conv').get(rest[2], rest[2])
-            key = '.'.join([f'backbone.blocks.{starts[rest[0]] + int(rest[1])}', module, *rest[3:]])
-        renamed[key] = value
-    return renamed
-
-
-def test_mobilenet_is_converted(tmp_path):
-    """The head's tensors come from the golden case, those of the backbone are renamed here in the other direction."""
-    config = 'configs/mobileseg/mobilenetv3_large_1x_cityscapes.py'
-    torch.manual_seed(0)
-    model = build_model(load_config(config))
-    model.init_weights()
-    own = {key: value for key, value in model.state_dict().items() if 'num_batches' not in key}
-    source = paddle_names_of_mobilenet({key: value for key, value in own.items() if key.startswith('backbone.')})
-    _, golden, _ = load_case('mobileseg_lcnet_0.5')
-    # The head's first convolutions read other channels.
-    head = {key: value for key, value in golden.items() if not key.startswith('backbone.')}
-    for level, channels in enumerate((40, 112, 160)):
-        prefix = f'ppseg_head.arm_list.{level}.conv_x'
-        width = head[f'{prefix}.piontwise_conv._conv.weight'].shape[0]
-        head[f'{prefix}.piontwise_conv._conv.weight'] = torch.rand(width, channels, 1, 1)
-        head[f'{prefix}.depthwise_conv._conv.weight'] = torch.rand(channels, 1, 3, 3)
-        for name in ('weight', 'bias', '_mean', '_variance'):
-            head[f'{prefix}.depthwise_conv._batch_norm.{name}'] = torch.rand(channels)
-    for index in range(3):
-        head[f'ppseg_head.cm.stages.{index}.1._conv.weight'] = torch.rand(128, 160, 1, 1)
-    result = convert_weights(write_pdparams(tmp_path / 'a.pdparams', {**source, **head}), tmp_path / 'a.pth', config)
-    converted = torch.load(tmp_path / 'a.pth', weights_only=True)['state_dict']
-    assert converted.keys() == own.keys() and not result.skipped
-    for key in own:
-        if key.startswith('backbone.'):
-            assert torch.equal(converted[key], own[key]), key
-    assert torch.equal(converted['decode_head.predictors.2.conv_out.weight'], golden['seg_heads.2.conv_out.weight'])
 
 
 def reference_loss(logits: torch.Tensor, label: torch.Tensor, thresh: float, min_kept: int) -> torch.Tensor:
