@@ -28,7 +28,7 @@ class Stage(NamedTuple):
     shortcut: bool
 
 
-# Source: PaddleClas pp_lcnet_v2.py (NET_CONFIG).
+# Source: PaddleClas pp_lcnet_v2.py (docs/specification/pplcnet.md#pplcnetv2).
 STAGES = (
     Stage(128, 3, False, False, False, False),
     Stage(256, 3, False, False, False, False),
@@ -44,7 +44,7 @@ class Arch(NamedTuple):
     depths: tuple[int, int, int, int]
 
 
-# Source: PaddleClas PPLCNetV2_small, _base and _large.
+# As above: PPLCNetV2_small, _base and _large.
 ARCHS = {
     'small': Arch(0.75, (2, 2, 4, 2)),
     'base': Arch(1.0, (2, 2, 6, 2)),

@@ -184,7 +184,7 @@ class MobileSegHead(BaseDecodeHead):
     """The head of MobileSeg on any backbone with features at strides 8, 16 and 32.
 
     Each of the three levels has a predictor with a loss of its own while training; only that of stride 8 is computed
-    in prediction and exported. Source: PaddleSeg ``mobileseg.py`` and ``layers/tensor_fusion.py``.
+    in prediction and exported (docs/specification/mobileseg.md#head).
 
     Args:
         in_channels: Channels of the three features, from the finest to the coarsest.

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from ..backbones.base import check_integer, check_positive
 
-# Source: PaddleSeg ohem_cross_entropy_loss.py; it keeps a batch without kept pixels from a division by 0.
+# docs/specification/mobileseg.md#loss; it keeps a batch without kept pixels from a division by 0.
 _EPSILON = 1e-5
 
 
@@ -20,7 +20,7 @@ class HardPixelCrossEntropyLoss(nn.Module):
     A pixel counts if that probability is below ``thresh``, or below that of the ``min_kept``-th hardest pixel where
     this is higher; if a batch has at most ``min_kept`` labelled pixels, all count. mmseg's ``OHEMPixelSampler`` and
     PaddleSeg choose the same pixels but for ties, but mmseg divides by the number of all pixels, and its
-    ``OhemCrossEntropy`` gives NaN where all probabilities are equal. Source: PaddleSeg ``ohem_cross_entropy_loss.py``.
+    ``OhemCrossEntropy`` gives NaN where all probabilities are equal. Source: docs/specification/mobileseg.md#loss.
 
     Args:
         thresh: Probability above which a pixel is easy.

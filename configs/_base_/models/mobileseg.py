@@ -1,5 +1,4 @@
-# MobileSeg of PaddleSeg. Source: its paddleseg/models/mobileseg.py and
-# configs/mobileseg/mobileseg_mobilenetv3_cityscapes_1024x512_80k.yml.
+# MobileSeg of PaddleSeg (docs/specification/mobileseg.md#head, docs/specification/mobileseg.md#loss).
 num_classes = 19
 
 model = dict(

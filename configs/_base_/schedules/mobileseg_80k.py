@@ -1,4 +1,4 @@
-# Source: PaddleSeg's mobileseg_mobilenetv3_cityscapes_1024x512_80k.yml: 80,000 iterations, 4 GPUs x 4 images, SGD.
+# Source: docs/specification/mobileseg.md#recipe: 80,000 iterations, 4 GPUs x 4 images, SGD.
 max_iters = 80000
 warmup_iters = 1000
 

@@ -1,4 +1,4 @@
-# Source: PaddleClas's configs/ImageNet/PPLCNetV2/PPLCNetV2_base.yaml.
+# Source: PaddleClas's configs/ImageNet/PPLCNetV2/PPLCNetV2_base.yaml (docs/specification/pplcnet.md#pplcnetv2).
 max_epochs = 480
 warmup_epochs = 5
 
