@@ -1,4 +1,5 @@
-# The classifier of PaddleClas's pp_lcnet_v2.py (docs/specification/pplcnet.md#pplcnetv2). A config names the size and the head's in_channels.
+# The classifier of PaddleClas's pp_lcnet_v2.py (docs/specification/pplcnet.md#pplcnetv2). A config names the size and
+# the head's in_channels.
 num_classes = 1000
 
 model = dict(
