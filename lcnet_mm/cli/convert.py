@@ -8,7 +8,8 @@ from ..apis import convert_weights
 
 DESCRIPTION = (
     'Convert weights of PaddleClas (PP-LCNet, PP-LCNetV2), PaddleDetection (PicoDet, generations 1 and 2), PaddleSeg '
-    '(MobileSeg) or timm (lcnet_*, lcnetv2_*) into a checkpoint, and write the same tensors as .safetensors beside it. Pickles are opened without running code.'
+    '(MobileSeg) or timm (lcnet_*, lcnetv2_*) into a checkpoint, and write the same tensors as .safetensors beside it. '
+    'Pickles are opened without running code.'
 )
 EXAMPLES = (
     'picodet_s_320_coco_lcnet.pdparams checkpoints/picodet_s_320.pth '
