@@ -12,12 +12,12 @@ from .utils.optional import installed, require
 from .version import __version__
 
 _REQUIRED = ('torch', 'mmengine', 'mmcv')
-_BACKBONES = ('MobileNetV3', 'PPLCNet')
+_BACKBONES = ('MobileNetV3', 'PPLCNet', 'PPLCNetV2')
 
 if all(map(installed, _REQUIRED)):
-    from .backbones import MobileNetV3, PPLCNet
+    from .backbones import MobileNetV3, PPLCNet, PPLCNetV2
 
-    __all__ = ['MobileNetV3', 'PPLCNet', '__version__']
+    __all__ = ['MobileNetV3', 'PPLCNet', 'PPLCNetV2', '__version__']
 else:
     __all__ = ['__version__']
 

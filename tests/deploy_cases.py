@@ -26,6 +26,7 @@ DETECTORS = {
 CLASSIFIERS = {
     'pplcnet': 'configs/imagenet/pplcnet_0.25x_in1k.py',
     'ablation': 'configs/imagenet/ablations/pplcnet_0.5x_without-last-conv_in1k.py',
+    'pplcnet_v2': 'configs/imagenet/pplcnetv2_small_in1k.py',
     'mobilenetv2': 'configs/imagenet/mobilenetv2_0.25x_in1k.py',
     'mobilenetv3': 'configs/imagenet/mobilenetv3_small_0.35x_in1k.py',
     'shufflenetv2': 'configs/imagenet/shufflenetv2_0.33x_in1k.py',

@@ -222,6 +222,79 @@ def test_classifiers_have_the_originals_recipe(name):
     assert [round(value / 255, 3) for value in preprocessor.std] == [0.229, 0.224, 0.225]
 
 
+# Rate, images of 4 GPUs at the first scale, and weight decay in PaddleClas' configs/ImageNet/PPLCNetV2.
+PPLCNETV2 = {'small': (0.8, 2000, 2e-5), 'base': (0.8, 2000, 4e-5), 'large': (0.4, 1000, 4e-5)}
+
+
+@pytest.mark.parametrize('arch', PPLCNETV2)
+def test_pplcnetv2_has_the_originals_recipe(arch):
+    cfg = load_config(CONFIGS / 'imagenet' / f'pplcnetv2_{arch}_in1k.py')
+    rate, images, decay = PPLCNETV2[arch]
+    optimizer = cfg.optim_wrapper.optimizer
+    assert (optimizer.type, optimizer.lr, optimizer.momentum, optimizer.weight_decay) == ('SGD', rate, 0.9, decay)
+    assert cfg.auto_scale_lr.enable and cfg.auto_scale_lr.base_batch_size == images
+    loader = cfg.train_dataloader
+    assert 4 * loader.batch_size == images and loader.batch_sampler.scales == (160, 192, 224, 288, 320)
+    assert [step.type for step in loader.dataset.pipeline] == [
+        'LoadImageFromFile', 'MultiScaleRandomResizedCrop', 'RandomFlip', 'PackInputs',
+    ]  # fmt: skip
+    assert cfg.val_dataloader.dataset.pipeline[2].crop_size == 224
+    loss = cfg.model.head.loss
+    assert (loss.type, loss.label_smooth_val, cfg.model.head.dropout) == ('LabelSmoothLoss', 0.1, 0.2)
+    # From 0 to the peak over 5 epochs, then a half cosine of 475 epochs to 0.
+    values = rates(cfg, 10)
+    assert len(values) == 4800 and values[49] == pytest.approx(rate)
+    assert values[50 + 2375] == pytest.approx(rate / 2, rel=1e-3) and values[-1] < 1e-5
+    norms = {group['weight_decay'] for group in build_optim_wrapper(build_model(cfg), cfg.optim_wrapper).param_groups}
+    assert norms == {0, decay}
+
+
+@pytest.mark.parametrize('path', sorted((CONFIGS / 'mobileseg').glob('*.py')), ids=config_id)
+def test_mobileseg_has_the_originals_recipe(path):
+    cfg = load_config(path)
+    optimizer = cfg.optim_wrapper.optimizer
+    assert (optimizer.type, optimizer.lr, optimizer.momentum, optimizer.weight_decay) == ('SGD', 0.005, 0.9, 5e-4)
+    assert cfg.train_cfg.max_iters == 80000 and cfg.auto_scale_lr.base_batch_size == 16
+    assert 4 * cfg.train_dataloader.batch_size == 16
+    head = cfg.model.decode_head
+    assert (head.loss_decode.thresh, head.loss_decode.min_kept, head.align_corners) == (0.7, 130000, False)
+    assert cfg.model.data_preprocessor.mean == cfg.model.data_preprocessor.std == [127.5] * 3
+    pipeline = {step.type: step for step in cfg.train_dataloader.dataset.pipeline}
+    assert [width / 2048 for width, height in pipeline['RandomChoiceResize'].scales] == [
+        0.5,
+        0.75,
+        1,
+        1.25,
+        1.5,
+        1.75,
+        2,
+    ]
+    assert pipeline['RandomCrop'].crop_size == (512, 1024)
+    assert pipeline['PhotoMetricDistortion'].contrast_range == (0.5, 1.5)
+    # The warm-up, and the polynomial that begins after it.
+    parameter = torch.zeros(1)
+    sgd = torch.optim.SGD([parameter], lr=0.005)
+    warmup, poly = (
+        PARAM_SCHEDULERS.build(dict(step), default_args=dict(optimizer=sgd)) for step in cfg.param_scheduler
+    )
+    values = []
+    for _ in range(2000):
+        values.append(sgd.param_groups[0]['lr'])
+        warmup.step()
+        poly.step()
+    assert values[0] == pytest.approx(1e-5)
+    assert values[999] == pytest.approx(0.005, rel=2e-3) and max(values) <= 0.005 + 1e-9
+    assert values[1500] == pytest.approx(0.005 * (1 - 500 / 79000) ** 0.9, rel=1e-3)
+    # Norms of the backbone are not decayed, those of the head are.
+    model = build_model(cfg)
+    norms = {id(p) for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d) for p in m.parameters()}
+    names = {id(p): key for key, p in model.named_parameters()}
+    for group in build_optim_wrapper(model, cfg.optim_wrapper).param_groups:
+        for p in group['params']:
+            exempt = id(p) in norms and names[id(p)].startswith('backbone.')
+            assert group['weight_decay'] == (0 if exempt else 5e-4), names[id(p)]
+
+
 def test_rates_of_the_classifiers():
     values = rates(load_config(CONFIGS / 'imagenet' / 'pplcnet_1x_in1k.py'), 10)
     # From 0 to the peak over 5 epochs, iteration by iteration, then a half cosine of 355 epochs to 0.
@@ -266,7 +339,10 @@ def values_of(value, key):
     return [x for v in value for x in values_of(v, key)] if isinstance(value, list | tuple) else []
 
 
-@pytest.mark.parametrize('path', sorted((CONFIGS / 'deeplabv3plus').glob('*.py')), ids=config_id)
+SEGMENTORS = sorted(path for name in ('deeplabv3plus', 'mobileseg') for path in (CONFIGS / name).glob('*.py'))
+
+
+@pytest.mark.parametrize('path', SEGMENTORS, ids=config_id)
 def test_one_align_corners_and_no_sync_bn_in_a_segmentor(path):
     cfg = load_config(path)
     assert set(values_of(cfg.model.to_dict(), 'align_corners')) == {False}

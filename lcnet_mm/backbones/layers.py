@@ -75,6 +75,7 @@ class ConvNormAct(nn.Sequential):
         dilation: Dilation.
         norm_cfg: mm config of the norm; None gives a convolution with bias and no norm.
         act_cfg: mm config of the activation; None for no activation.
+        with_bias: Whether the convolution has a bias also before a norm.
 
     Shapes:
         ``(N, in_channels, H, W)`` to ``(N, out_channels, ceil(H / stride), ceil(W / stride))``.
@@ -91,6 +92,7 @@ class ConvNormAct(nn.Sequential):
         dilation: int = 1,
         norm_cfg: Config | None,
         act_cfg: Config | None,
+        with_bias: bool = False,
     ) -> None:
         conv = nn.Conv2d(
             in_channels,
@@ -100,7 +102,7 @@ class ConvNormAct(nn.Sequential):
             padding=(kernel_size - 1) // 2 * dilation,
             dilation=dilation,
             groups=groups,
-            bias=norm_cfg is None,
+            bias=with_bias or norm_cfg is None,
         )
         layers: list[tuple[str, nn.Module]] = [('conv', conv)]
         if norm_cfg is not None:
@@ -129,7 +131,7 @@ class SELayer(nn.Module):
         self.conv1 = nn.Conv2d(channels, squeeze_channels, 1)
         self.conv2 = nn.Conv2d(squeeze_channels, channels, 1)
         self.relu = nn.ReLU(inplace=True)
-        self.gate = nn.Hardsigmoid()
+        self.gate: nn.Module = nn.Hardsigmoid()
         self.gate_scale = gate_slope * 6
 
     def forward(self, x: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from .datasets import ImageList  # noqa: E402
 from .heads import LastConvClsHead, MobileNetV3Head  # noqa: E402
 from .hooks import UnreadableImagesHook  # noqa: E402
 from .losses import SymmetricKLLoss  # noqa: E402
+from .multi_scale import MultiScaleBatchSampler, MultiScaleRandomResizedCrop  # noqa: E402
 from .ssld import SSLDDistiller  # noqa: E402
 from .transforms import PaddleAutoAugment, UniformAspectRandomResizedCrop  # noqa: E402
 from .visualization import ClsVisualizationHook  # noqa: E402
@@ -21,6 +22,8 @@ __all__ = [
     'ImageList',
     'LastConvClsHead',
     'MobileNetV3Head',
+    'MultiScaleBatchSampler',
+    'MultiScaleRandomResizedCrop',
     'NarrowShuffleNetV2',
     'PaddleAutoAugment',
     'PaddleMobileNetV2',

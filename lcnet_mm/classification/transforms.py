@@ -82,9 +82,13 @@ class UniformAspectRandomResizedCrop(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Crop and resize the image."""
+        return self.resize_crop(results, self.scale)
+
+    def resize_crop(self, results: dict[str, Any], scale: tuple[int, int]) -> dict[str, Any]:
+        """Crop a random rectangle and resize it to height and width ``scale``."""
         left, top, width, height = self.draw_crop(*results['img'].shape[:2])
         crop = results['img'][top : top + height, left : left + width]
-        results['img'] = mmcv.imresize(crop, self.scale[::-1], interpolation=self.interpolation, backend='cv2')
+        results['img'] = mmcv.imresize(crop, scale[::-1], interpolation=self.interpolation, backend='cv2')
         results['img_shape'] = results['img'].shape[:2]
         return results
 

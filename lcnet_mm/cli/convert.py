@@ -7,8 +7,9 @@ import argparse
 from ..apis import convert_weights
 
 DESCRIPTION = (
-    'Convert weights of PaddleClas (PP-LCNet), PaddleDetection (PicoDet, generations 1 and 2) or timm (lcnet_*) into a '
-    'checkpoint, and write the same tensors to a .safetensors file next to it. Pickles are read without running code.'
+    'Convert weights of PaddleClas (PP-LCNet, PP-LCNetV2), PaddleDetection (PicoDet, generations 1 and 2), PaddleSeg '
+    '(MobileSeg) or timm (lcnet_*, lcnetv2_*) into a checkpoint, and write the same tensors to a .safetensors file '
+    'next to it. Pickles are read without running code.'
 )
 EXAMPLES = (
     'picodet_s_320_coco_lcnet.pdparams checkpoints/picodet_s_320.pth '

@@ -17,7 +17,7 @@ from torch import Tensor
 from ..data.spec import ModelSpec
 from . import parity
 from .backend import OpenVINOWrapper, compile_options
-from .rewriters import argmax_first, classes_at_input_size, is_raw
+from .rewriters import argmax_first, argmax_stride, classes_at_input_size, is_raw
 
 NUM_RANDOM = 2
 
@@ -77,7 +77,7 @@ def run_torch(model: Any, spec: ModelSpec, deploy_cfg: Config, image: Tensor) ->
     if spec.task == 'classification':
         return dict(output=model(image, mode='tensor').softmax(1).numpy())
     if argmax_first(deploy_cfg):
-        return dict(output=classes_at_input_size(model, image).numpy())
+        return dict(output=classes_at_input_size(model, image, argmax_stride(deploy_cfg)).numpy())
     logits = model.encode_decode(image, [meta])
     if deploy_cfg.codebase_config.get('with_argmax', True):
         logits = logits.argmax(1, keepdim=True)

@@ -18,12 +18,14 @@ from mmdeploy.apis import build_task_processor, torch2onnx
 from mmdeploy.utils import get_backend, get_root_logger
 from mmengine.config import Config
 from mmengine.logging import MMLogger
+from mmengine.model import revert_sync_batchnorm
 
 from ..data.spec import TASKS, ModelSpec, resolve_config
 from ..utils.checkpoint import load_weights
 from ..utils.errors import BUILD_ERRORS, UserError, as_user_error
 from ..utils.files import write_json
 from ..utils.images import find_images, read_image
+from ..utils.models import build_model
 from . import parity
 from .backend import convert_onnx
 from .comparison import compare
@@ -90,7 +92,9 @@ def deploy(
     image = find_image(image)
     processor = build_processor(deploy_cfg, cfg)
     with as_user_error('the model cannot be built', *BUILD_ERRORS):
-        model = processor.build_pytorch_model(None)
+        # Not the processor's, which folds branches before their weights are loaded. Compared with the exported file,
+        # which is folded, the branches prove the folding.
+        model: Any = revert_sync_batchnorm(build_model(cfg))
     spec = resolve_export(deploy_cfg, cfg, load_weights(model, checkpoint))
     model.eval()
 

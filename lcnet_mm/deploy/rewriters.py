@@ -29,6 +29,7 @@ from torch.nn import functional
 
 from ..detection.heads.base import PicoDetBaseHead
 from ..detection.structures import Points
+from ..utils.errors import UserError
 
 # torch made its list of functions wrapped for fx a dict, from which mmdeploy pops the last one. It falls back to a list
 # of its own where torch has none; the export through the tracer needs neither.
@@ -187,17 +188,44 @@ def base_dense_head__predict(self: Any, x: tuple[Tensor, ...], batch_data_sample
 
 
 def argmax_first(deploy_cfg: Any) -> bool:
-    """Return whether the deploy config asks for a segmentor that decides the classes before it resizes."""
+    """Return whether the deploy config asks for a segmentor that decides the classes before the last resize."""
+    return argmax_stride(deploy_cfg) != 1
+
+
+def argmax_stride(deploy_cfg: Any) -> int | None:
+    """Return the stride at which a segmentor decides the classes: 1 is the input's size, None the head's own.
+
+    Raises:
+        UserError: ``argmax_stride`` is no positive integer, or the deploy config has ``argmax_first`` as well.
+    """
     settings = get_codebase_config(deploy_cfg)
-    return bool(settings.get('argmax_first', False) and settings.get('with_argmax', True))
+    stride = settings.get('argmax_stride')
+    if stride is not None and (isinstance(stride, bool) or not isinstance(stride, int) or stride < 1):
+        raise UserError(f'codebase_config.argmax_stride must be a positive integer, got {stride!r}')
+    if stride is not None and settings.get('argmax_first', False):
+        raise UserError('codebase_config has both argmax_first and argmax_stride; leave one out')
+    if not settings.get('with_argmax', True):
+        return 1
+    return None if settings.get('argmax_first', False) else stride or 1
 
 
-def classes_at_input_size(model: Any, inputs: Tensor) -> Tensor:
-    """Return class indices ``(N, 1, H, W)`` of images ``(N, C, H, W)``, decided at the head's resolution.
+def classes_at_input_size(model: Any, inputs: Tensor, stride: int | None = None) -> Tensor:
+    """Return class indices ``(N, 1, H, W)`` of images ``(N, C, H, W)``, decided at a lower resolution.
 
     One map of indices is enlarged, with the nearest neighbour, instead of as many maps as there are classes.
+
+    Args:
+        model: The segmentor.
+        inputs: The images.
+        stride: The logits are resized to the input's size divided by this before the classes are decided; None decides
+            at the head's own resolution.
     """
-    classes = first_argmax(model.decode_head.forward(model.extract_feat(inputs)))
+    logits = model.decode_head.forward(model.extract_feat(inputs))
+    if stride is not None:
+        size = [-(-int(side) // stride) for side in inputs.shape[2:]]
+        if size != [int(side) for side in logits.shape[2:]]:
+            logits = functional.interpolate(logits, size, mode='bilinear', align_corners=model.align_corners)
+    classes = first_argmax(logits)
     # ONNX cannot resize integers.
     enlarged: Tensor = functional.interpolate(classes.to(inputs.dtype), size=inputs.shape[2:], mode='nearest')
     return enlarged.to(torch.long)
@@ -224,7 +252,7 @@ def base_segmentor__forward(self: Any, inputs: Tensor, data_samples: Any = None,
     ctx: Any = FUNCTION_REWRITER.get_context()
     deploy_cfg = ctx.cfg
     if argmax_first(deploy_cfg):
-        return classes_at_input_size(self, inputs)
+        return classes_at_input_size(self, inputs, argmax_stride(deploy_cfg))
     shape = inputs.shape[2:] if is_dynamic_shape(deploy_cfg) else [int(side) for side in inputs.shape[2:]]
     logits: Tensor = self.predict(inputs, [SegDataSample(metainfo=dict(img_shape=shape))])
     if self.out_channels == 1:

@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from ..backbones.base import StagedBackbone
+from ..utils.models import fold_branches
 
 
 @dataclass
@@ -93,13 +94,14 @@ class Complexity:
 
 
 def measure(model: nn.Module, input_shape: tuple[int, int, int]) -> Complexity:
-    """Count the cost of a model for one input size and batch 1.
+    """Count the cost of a model for one input size and batch 1, with branches folded as at the export.
 
     Args:
         model: A backbone or a whole model of an mm library. It runs once in evaluation mode; afterwards every module is
             in the mode that it was in before.
         input_shape: ``(C, H, W)``.
     """
+    model = fold_branches(model)
     costs: dict[nn.Module, tuple[int, int]] = {}
 
     def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:

@@ -20,7 +20,7 @@ from ..deploy.rewriters import first_argmax
 from ..runtime.models import read_description
 from ..utils.config import load_config
 from ..utils.errors import BUILD_ERRORS, UserError, as_user_error
-from ..utils.models import build_model
+from ..utils.models import build_model, fold_branches
 from ..utils.openvino import openvino_core
 
 _SUFFIXES = ('.xml', '.onnx')
@@ -74,15 +74,19 @@ class SegmentorNetwork(nn.Module):
 
     Args:
         model: The segmentor of mmseg.
+        with_classes: Whether to enlarge the logits and look for the largest; False ends with the logits of the head.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, with_classes: bool = True) -> None:
         super().__init__()
         self.model = model
+        self.with_classes = with_classes
 
     def forward(self, image: Tensor) -> Tensor:
         """Run the wrapped model on an image ``(1, C, H, W)``."""
-        logits = self.model.decode_head(self.model.extract_feat(image))
+        logits: Tensor = self.model.decode_head(self.model.extract_feat(image))
+        if not self.with_classes:
+            return logits
         size, align_corners = image.shape[2:], self.model.align_corners
         return first_argmax(nn.functional.interpolate(logits, size, mode='bilinear', align_corners=align_corners))
 
@@ -115,9 +119,11 @@ _WRAPPERS: dict[str, type[nn.Module]] = {
 def build_network(cfg: Config) -> nn.Module:
     """Build the model of a config, with random weights, as a module from the normalized image to the output.
 
+    Branches that fold at the export are folded.
+
     A config of a backbone alone, whose ``model`` has no ``backbone``, gives the backbone.
     """
-    model = build_model(cfg)
+    model = fold_branches(build_model(cfg))
     if 'backbone' not in cfg.model:
         return model.eval()
     return _WRAPPERS[cfg.get('default_scope')](model).eval()

@@ -18,13 +18,21 @@ from torch import Tensor, nn
 
 from ..utils.config import load_config
 from ..utils.errors import UserError
-from .networks import Network, build_network, export_network
+from .networks import Network, SegmentorNetwork, build_network, export_network
 
 _CONFIGS = Path(__file__).parents[1] / '.mim' / 'configs'
 _IMAGENET = (224, 224)
 PAPER_MS = 'paper ms'
 
 _Size = tuple[int, int]
+# Light segmentors of mmseg: name, config, and mIoU at 1024x2048 as mmseg publishes it.
+_SEGMENTORS = [
+    ('LR-ASPP MobileNetV3', 'mobilenet_v3/mobilenet-v3-d8_lraspp_4xb4-320k_cityscapes-512x1024.py', 69.54),
+    ('Fast-SCNN', 'fastscnn/fast_scnn_8xb4-160k_cityscapes-512x1024.py', 70.96),
+    ('BiSeNetV2', 'bisenetv2/bisenetv2_fcn_4xb4-160k_cityscapes-1024x1024.py', 73.21),
+    ('STDC1', 'stdc/stdc1_in1k-pre_4xb12-80k_cityscapes-512x1024.py', 74.94),
+    ('DDRNet-23-slim', 'ddrnet/ddrnet_23-slim_in1k-pre_2xb6-120k_cityscapes-1024x1024.py', 77.84),
+]
 
 
 @dataclass
@@ -78,6 +86,17 @@ def _paper_classification() -> Iterator[Entry]:
     for name, config, top1, milliseconds in baselines:
         facts = {'top-1 (paper)': top1, PAPER_MS: milliseconds, 'family': name.split('-')[0]}
         yield _imagenet_entry(name, config, facts)
+
+
+def _classifiers() -> Iterator[Entry]:
+    """Return PP-LCNet beside PP-LCNetV2 at 224x224."""
+    for entry in _paper_classification():
+        if entry.facts['family'] == 'PP-LCNet':
+            yield Entry(
+                entry.name, entry.build, entry.size, {'top-1': entry.facts['top-1 (paper)'], 'family': 'PP-LCNet'}
+            )
+    for arch, top1 in (('small', 73.97), ('base', 77.04), ('large', 78.51)):
+        yield _imagenet_entry(f'PP-LCNetV2-{arch}', f'pplcnetv2_{arch}', {'top-1': top1, 'family': 'PP-LCNetV2'})
 
 
 def _paper_ablations() -> Iterator[Entry]:
@@ -206,33 +225,67 @@ def _segmentors() -> Iterator[Entry]:
         path = _CONFIGS / 'deeplabv3plus' / f'{name}.py'
         facts = {'mIoU': miou, 'source': 'paper' if miou else '-', 'family': 'PP-LCNet'}
         yield Entry(name.replace('_cityscapes', ''), partial(_from_config, path), (512, 1024), facts)
-    others = [
-        ('LR-ASPP MobileNetV3', 'mobilenet_v3/mobilenet-v3-d8_lraspp_4xb4-320k_cityscapes-512x1024.py', 69.54),
-        ('Fast-SCNN', 'fastscnn/fast_scnn_8xb4-160k_cityscapes-512x1024.py', 70.96),
-        ('BiSeNetV2', 'bisenetv2/bisenetv2_fcn_4xb4-160k_cityscapes-1024x1024.py', 73.21),
-        ('STDC1', 'stdc/stdc1_in1k-pre_4xb12-80k_cityscapes-512x1024.py', 74.94),
-        ('DDRNet-23-slim', 'ddrnet/ddrnet_23-slim_in1k-pre_2xb6-120k_cityscapes-1024x1024.py', 77.84),
-    ]
-    for name, config, miou in others:
+    for name, config, miou in _SEGMENTORS:
         facts = {'mIoU': miou, 'source': 'mmseg, at 1024x2048', 'family': name}
         yield Entry(name, partial(_from_library, f'mmsegmentation::{config}'), (512, 1024), facts)
 
 
+def _mobileseg() -> Iterator[Entry]:
+    """Return MobileSeg beside DeepLabV3+, LR-ASPP and light segmentors of mmseg, at 512x1024 and 1024x2048.
+
+    Each is there twice: up to class indices of the size of the input, and up to the logits of its head.
+    """
+    ours = [
+        ('MobileSeg', 'mobileseg', ['lcnet_0.5x', 'lcnet_1x', 'lcnetv2_base', 'mobilenetv3_large_1x']),
+        ('DeepLabV3+', 'deeplabv3plus', ['lcnet_0.5x', 'lcnet_1x', 'lcnetv2_base']),
+    ]
+    paths = [
+        (f'{head} {name}', _CONFIGS / folder / f'{name}_cityscapes.py')
+        for head, folder, names in ours
+        for name in names
+    ]
+    paths.append(('LR-ASPP lcnet_1x', _CONFIGS / 'deeplabv3plus' / 'lcnet_1x_cityscapes_lraspp.py'))
+    published = {'DeepLabV3+ lcnet_0.5x': 58.36, 'DeepLabV3+ lcnet_1x': 66.03, 'MobileSeg mobilenetv3_large_1x': 73.47}
+    networks: list[tuple[str, Callable[[], nn.Module], float | None]] = [
+        (name, partial(_from_config, path), published.get(name)) for name, path in paths
+    ]
+    networks += [
+        (name, partial(_from_library, f'mmsegmentation::{config}'), miou) for name, config, miou in _SEGMENTORS
+    ]
+    for size in ((512, 1024), (1024, 2048)):
+        for name, build, miou in networks:
+            for form, builder in (('classes', build), ('logits', partial(_to_logits, build))):
+                label = f'{size[0]}x{size[1]} {form}'
+                yield Entry(f'{name} {label}', builder, size, {'mIoU': miou, 'family': label})
+
+
+def _to_logits(build: Callable[[], nn.Module]) -> nn.Module:
+    """Return a segmentor that ends with the logits of its head."""
+    network = build()
+    assert isinstance(network, SegmentorNetwork)
+    network.with_classes = False
+    return network
+
+
 SUITES: dict[str, Callable[[], Iterator[Entry]]] = {
+    'classifiers': _classifiers,
     'paper-classification': _paper_classification,
     'paper-ablations': _paper_ablations,
     'paper-detection': _paper_detection,
     'paper-segmentation': _paper_segmentation,
     'detectors': _detectors,
     'segmentors': _segmentors,
+    'mobileseg': _mobileseg,
 }
 # The column of each suite that is plotted against the latency.
 ACCURACY = {
+    'classifiers': 'top-1',
     'paper-classification': 'top-1 (paper)',
     'paper-detection': 'AP (paper)',
     'paper-segmentation': 'mIoU (paper)',
     'detectors': 'AP',
     'segmentors': 'mIoU',
+    'mobileseg': 'mIoU',
 }
 
 

@@ -10,7 +10,16 @@ for _package in ('mmseg', 'ftfy', 'regex'):
 
 from .heads import GlobalLRASPPHead  # noqa: E402
 from .losses import ClassWeightedCrossEntropyLoss  # noqa: E402
+from .mobileseg import MobileSegHead  # noqa: E402
+from .ohem import HardPixelCrossEntropyLoss  # noqa: E402
 from .segmentors import AdaptiveEncoderDecoder  # noqa: E402
 from .transforms import LoadCheckedAnnotations  # noqa: E402
 
-__all__ = ['AdaptiveEncoderDecoder', 'ClassWeightedCrossEntropyLoss', 'GlobalLRASPPHead', 'LoadCheckedAnnotations']
+__all__ = [
+    'AdaptiveEncoderDecoder',
+    'ClassWeightedCrossEntropyLoss',
+    'GlobalLRASPPHead',
+    'HardPixelCrossEntropyLoss',
+    'LoadCheckedAnnotations',
+    'MobileSegHead',
+]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from typing import Any
+
 from mmengine.config import Config
 from mmengine.registry import MODELS
 from torch import nn
@@ -29,3 +32,22 @@ def build_model(cfg: Config) -> nn.Module:
         model_cfg['_scope_'] = cfg.default_scope
     model: nn.Module = MODELS.build(model_cfg)
     return model
+
+
+def fold_branches(model: nn.Module) -> nn.Module:
+    """Return a model as it is exported: with the parallel branches of its backbone folded.
+
+    What is folded is what has a method ``switch_to_deploy``, the backbone or the model, as at mmdeploy's export.
+
+    Returns:
+        A folded copy, or the model itself where there is nothing to fold.
+    """
+    if not any(hasattr(part, 'switch_to_deploy') for part in (model, getattr(model, 'backbone', None))):
+        return model
+    folded: Any = deepcopy(model)
+    parts: list[Any] = [getattr(folded, 'backbone', None), folded]
+    for part in parts:
+        if hasattr(part, 'switch_to_deploy'):
+            part.switch_to_deploy()
+    result: nn.Module = folded
+    return result

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..backbones import PPLCNet
+from ..backbones import PPLCNet, PPLCNetV2
+from ..backbones.pplcnet_v2 import ARCHS
 from ..utils.config import load_config
 from ..utils.errors import UserError
 from ..utils.files import atomic_path, sha256
 from ..utils.models import build_model
+from .key_rules import is_folded, rename_mobileseg_key, rename_v2_key
 from .names import UnknownKeyError, rename_paddle_key
 from .reading import read_tensors
 
 # PaddleClas's dropout scales at inference, PyTorch's in training; the factor is multiplied into the linear layer
 # (docs/specification/pplcnet.md#dropout).
 _PADDLE_DROPOUT_KEEP = 0.8
+# What the kind of a network with folded branches ends with.
+_FOLDED = ', folded: for model.backbone.deploy=True'
 _PUBLISHED_WIDTHS = (0.25, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5)
 
 
@@ -101,6 +105,11 @@ def _recognize(names: set[str]) -> tuple[str, Callable[[str], str | None]]:
     """
     if 'conv_stem.weight' in names:
         return 'timm LCNet', _rename_timm_key
+    if 'stem.0.conv.weight' in names and any(name in names for name in ('last_conv.weight', 'conv_head.weight')):
+        kind = 'PaddleClas PP-LCNetV2' if 'last_conv.weight' in names else 'timm LCNetV2'
+        return kind + (_FOLDED if is_folded(names) else ''), lambda key: rename_v2_key(key, names)
+    if 'ppseg_head.cm.stages.0.1._conv.weight' in names:
+        return 'PaddleSeg MobileSeg', rename_mobileseg_key
     if 'head.head_reg0.weight' in names:
         return 'PaddleDetection PicoDet, generation 2', lambda key: rename_paddle_key(key, 2)
     if 'head.head_cls0.weight' in names:
@@ -108,8 +117,8 @@ def _recognize(names: set[str]) -> tuple[str, Callable[[str], str | None]]:
     if 'conv1.conv.weight' in names and 'blocks2.0.dw_conv.conv.weight' in names:
         return 'PaddleClas PP-LCNet', _rename_classifier_key
     raise UserError(
-        'unknown network; known are (PaddleClas PP-LCNet, PaddleDetection PicoDet of generation 1 or 2, timm '
-        f'LCNet); its first tensor is {min(names)}'
+        'unknown network; known are PaddleClas PP-LCNet and PP-LCNetV2, PaddleDetection PicoDet of generation 1 or 2, '
+        f'PaddleSeg MobileSeg, timm LCNet and LCNetV2; its first tensor is {min(names)}'
     )
 
 
@@ -125,11 +134,9 @@ def _infer_width(state: dict[str, Tensor]) -> float:
         if key.startswith('backbone.') and 'num_batches_tracked' not in key
     }
     differences = {}
-    for width in _PUBLISHED_WIDTHS:
+    for width, backbone in _published_backbones(given.keys()):
         wanted = {
-            key: tuple(value.shape)
-            for key, value in PPLCNet(width, out_indices=-1).state_dict().items()
-            if 'num_batches_tracked' not in key
+            key: tuple(value.shape) for key, value in backbone.state_dict().items() if 'num_batches_tracked' not in key
         }
         wrong = sorted(key for key in wanted.keys() | given.keys() if wanted.get(key) != given.get(key))
         if not wrong:
@@ -143,11 +150,23 @@ def _infer_width(state: dict[str, Tensor]) -> float:
     )
 
 
+def _published_backbones(names: Iterable[str]) -> Iterator[tuple[float, nn.Module]]:
+    """Yield width and network of the published sizes: of PP-LCNetV2 where the names have its stem, else of PP-LCNet."""
+    if 'stem.0.conv.weight' not in names:
+        for width in _PUBLISHED_WIDTHS:
+            yield width, PPLCNet(width, out_indices=-1)
+        return
+    folded = not any('.branches.' in name for name in names)
+    for arch, (width, _) in ARCHS.items():
+        yield width, PPLCNetV2(arch, out_indices=-1, deploy=folded)
+
+
 def convert_weights(src: str | Path, dst: str | Path, config: str | Path | None = None) -> Conversion:
     """Convert a file of published weights to ``dst`` (``.pth``) and to a ``.safetensors`` file of the same name.
 
     Args:
-        src: A ``.pdparams`` file of PaddleClas or PaddleDetection, or a ``.pth`` or ``.safetensors`` file of timm.
+        src: A ``.pdparams`` file of PaddleClas, PaddleDetection or PaddleSeg, or a ``.pth`` or ``.safetensors`` file of
+            timm.
         dst: The ``.pth`` file to write. ``torch.load(weights_only=True)`` reads it.
         config: A config whose model must get all of its tensors from the file; the model is run once. Without a config,
             the backbone must have a published width.
@@ -198,7 +217,7 @@ def _strip_distillation(source: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _adapt(name: str, value: Tensor, kind: str) -> Tensor:
     """Transpose and scale the weight of PaddleClas's linear layer; copy every other tensor."""
-    if kind == 'PaddleClas PP-LCNet' and name == 'head.fc.weight':
+    if kind.startswith('PaddleClas') and name == 'head.fc.weight':
         return value.T.contiguous() * _PADDLE_DROPOUT_KEEP
     return value.clone()
 
@@ -206,6 +225,8 @@ def _adapt(name: str, value: Tensor, kind: str) -> Tensor:
 def _fit_to_config(state: dict[str, Tensor], result: Conversion, src: str | Path, config: str | Path) -> None:
     """Check that the tensors are those of the config's model, without a classifier if it has none, and run it once."""
     cfg = load_config(config)
+    if result.kind.endswith(_FOLDED):
+        cfg.model.backbone.deploy = True
     model = build_model(cfg).eval()
     wanted = model.state_dict()
     has_classifier = any(key.startswith('head.') for key in wanted)

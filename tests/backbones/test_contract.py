@@ -8,15 +8,17 @@ import pytest
 import torch
 from torch import nn
 
-from lcnet_mm import MobileNetV3, PPLCNet
+from lcnet_mm import MobileNetV3, PPLCNet, PPLCNetV2
 
 BACKBONES = [
     (PPLCNet, dict(widen_factor=0.25)),
     (MobileNetV3, dict(widen_factor=0.35)),
     (MobileNetV3, dict(arch='small')),
+    (PPLCNetV2, dict(widen_factor=0.25)),
 ]
 ALL_STAGES = (0, 1, 2, 3, 4)
-BUILDERS = pytest.mark.parametrize('backbone, kwargs', BACKBONES, ids=['pplcnet', 'mobilenet_large', 'mobilenet_small'])
+IDS = ['pplcnet', 'mobilenet_large', 'mobilenet_small', 'pplcnet_v2']
+BUILDERS = pytest.mark.parametrize('backbone, kwargs', BACKBONES, ids=IDS)
 
 
 @BUILDERS
@@ -185,6 +187,7 @@ def test_visible_from_every_scope(library):
     registry = pytest.importorskip(f'{library}.registry').MODELS
     assert type(registry.build(dict(type='PPLCNet', widen_factor=0.25))) is PPLCNet
     assert type(registry.build(dict(type='mmengine.MobileNetV3', widen_factor=0.5))) is MobileNetV3
+    assert type(registry.build(dict(type='PPLCNetV2', widen_factor=0.25))) is PPLCNetV2
 
 
 def run_python(code: str) -> str:

@@ -28,6 +28,11 @@ def test_export(family, tmp_path):
     if family == 'pplcnet':
         # The stem, two in each of the 13 blocks, and one in the head.
         assert ops['HardSwish'] == 28 and ops['HardSigmoid'] == 2
+    elif family == 'pplcnet_v2':
+        # The branches are folded: one depthwise convolution, one or two pointwise ones and two of an SE in each block.
+        assert ops['Conv'] == 1 + 2 * (1 + 2 + 2 + 2) + 4 * 5 + 1
+        # Sums are left in the shortcuts only.
+        assert ops['Add'] == 1
     elif family == 'ablation':
         assert ops['HardSwish'] == 27
 

@@ -54,6 +54,7 @@ def test_deploy_configs_are_named_for_what_they_hold(path):
     if task == 'segmentation':
         assert cfg.codebase_config.with_argmax == (raw != 'raw')
         assert cfg.codebase_config.get('argmax_first', False) == (raw == 'argmax-first')
+        assert cfg.codebase_config.get('argmax_stride') == {'argmax-half': 2, 'argmax-quarter': 4}.get(raw)
     size = cfg.onnx_config.input_shape
     if shape == 'dynamic':
         assert size is None and set(cfg.onnx_config.dynamic_axes.input) == {0, 2, 3}

@@ -175,6 +175,24 @@ def test_other_networks_build_at_a_small_size(suite, tmp_path):
         assert compile_network(network, 'openvino', 1)() is not None
 
 
+def test_mobileseg_suite_ends_with_classes_and_with_logits(tmp_path):
+    entries = list(SUITES['mobileseg']())
+    names = {entry.name for entry in entries}
+    assert len(names) == len(entries) == 2 * 2 * (7 + 1 + 5)
+    assert {entry.size for entry in entries} == {(512, 1024), (1024, 2048)}
+    image = torch.zeros(1, 3, 64, 96)
+    for entry in entries:
+        if entry.name.startswith('MobileSeg lcnet_0.5x 512x1024'):
+            with torch.no_grad():
+                output = entry.build()(image)
+            assert output.shape == ((1, 1, 64, 96) if entry.name.endswith('classes') else (1, 19, 8, 12))
+    (entry,) = [entry for entry in SUITES['classifiers']() if entry.name == 'PP-LCNetV2-small']
+    # Folded, as it is exported.
+    assert not any('branches' in name for name, _ in entry.build().named_parameters())
+    network = export_network(entry.name, entry.build(), (64, 64), tmp_path)
+    assert compile_network(network, 'openvino', 1)() is not None
+
+
 def test_ratios_here_and_in_the_paper():
     rows = [
         dict(name='mobilenetv3_large_0.5x 512x1024', threads=1, median=40.0, **{'paper ms': 135}),

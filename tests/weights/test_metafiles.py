@@ -5,10 +5,12 @@ from mmengine.registry import MODELS
 from modelindex.load_model_index import load
 
 from lcnet_mm.apis import load_config
+from lcnet_mm.backbones.pplcnet_v2 import ARCHS
 from lcnet_mm.latency.complexity import measure
 from lcnet_mm.weights.metafiles import fill_tables, format_table, read_metafiles, readmes
 
 ROOT = Path(__file__).parents[2]
+SOURCES = ('paper', 'PaddleDetection zoo', 'PaddleClas documents', 'PaddleX documents', 'PaddleSeg documents')
 META = {'Backbone': 'PP-LCNet 0.5x', 'Input': 224, 'Parameters': 5}
 # The paper's tables.
 PAPER_TOP1 = {
@@ -35,14 +37,20 @@ def test_numbers_are_recomputed(name):
         assert cfg.test_dataloader.dataset.pipeline[1].scale == (width, height)
     if cfg.default_scope == 'mmpretrain':
         assert cfg.test_dataloader.dataset.pipeline[2].crop_size == height == width
-    # timm's MobileNetV1 has no other width.
-    found = model_cfg.get('backbone', {}).get('widen_factor', 1.0)
+    backbone = model_cfg.get('backbone', {})
+    # timm's MobileNetV1 has no other width; a size of PP-LCNetV2 has its own.
+    of_arch = ARCHS[backbone.arch].widen_factor if backbone.get('type') == 'PPLCNetV2' else 1.0
+    found = backbone.get('widen_factor', of_arch)
     assert found == float(meta['Backbone'].split()[-1].removesuffix('x'))
 
 
 def test_every_config_of_the_family_has_an_entry():
     configs = {path.stem for path in (ROOT / 'configs' / 'picodet_like').glob('*.py')}
-    segmentors = {path.stem for path in (ROOT / 'configs' / 'deeplabv3plus').glob('*_cityscapes.py')}
+    segmentors = {
+        prefix + path.stem
+        for name, prefix in (('deeplabv3plus', ''), ('mobileseg', 'mobileseg_'))
+        for path in (ROOT / 'configs' / name).glob('*_cityscapes.py')
+    }
     classifiers = {path.stem for path in (ROOT / 'configs' / 'imagenet').rglob('*.py')}
     distilled = {path.stem for path in (ROOT / 'configs' / 'ssld').glob('*.py') if 'stage1' not in path.stem}
     assert configs | segmentors | classifiers | distilled == set(MODELS_BY_NAME)
@@ -70,9 +78,7 @@ def test_tables_without_latency_and_in_millions():
 def test_results_have_a_source():
     for model in MODELS_BY_NAME.values():
         for result in model.get('Results', []):
-            assert result['Source'] in ('paper', 'PaddleDetection zoo', 'PaddleClas documents') or result[
-                'Source'
-            ].startswith('here: ')
+            assert result['Source'] in SOURCES or result['Source'].startswith('here: ')
 
 
 def test_openmmlab_reads_the_index():

@@ -13,6 +13,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,10 +27,14 @@ from originals import (
     Arrays,
     build_classifier,
     build_detector,
+    build_second_classifier,
+    build_segmentor,
     losses_generation_1,
     losses_generation_2,
     predict_boxes,
     predict_classes,
+    predict_second_classes,
+    predict_segments,
 )
 
 # Largest difference from a stored array that --check accepts, relative to the array's largest value. CPUs round
@@ -47,6 +52,8 @@ class Case(NamedTuple):
         build: Makes the original network from the description.
         predict: Computes the outputs in evaluation from the network and the images.
         losses: Computes the losses from the network, the images and the description; not all cases have them.
+        least_variance: Smaller variances of batch norms are raised to this. The means of a whole feature of two images
+            are nearly equal in some channels, and a division by nearly nothing would tell nothing.
     """
 
     name: str
@@ -54,28 +61,31 @@ class Case(NamedTuple):
     build: Callable[[dict], nn.Layer]
     predict: Callable[[nn.Layer, paddle.Tensor], Arrays]
     losses: Losses | None = None
+    least_variance: float = 0.0
 
 
 def batch_norms(network: nn.Layer) -> list[nn.Layer]:
     """Return the batch norm layers of a network."""
-    return [layer for layer in network.sublayers() if isinstance(layer, nn.BatchNorm2D)]
+    return [layer for layer in network.sublayers() if isinstance(layer, nn.BatchNorm2D | nn.BatchNorm)]
 
 
-def set_weights(network: nn.Layer, images: paddle.Tensor, seed: int) -> None:
-    """Fill the network, and set its batch norm statistics to those of the images."""
+def set_weights(network: nn.Layer, images: paddle.Tensor, seed: int, least_variance: float) -> None:
+    """Fill the network, and set its batch norm statistics to those of the images, with variances of at least this."""
     network.set_state_dict({key: fill(key, tuple(value.shape), seed) for key, value in network.state_dict().items()})
     for layer in batch_norms(network):
         layer._momentum = 0.0  # the running statistics become those of the batch
     network.train()
     with paddle.no_grad():
         network(images)
+    for layer in batch_norms(network) if least_variance else ():
+        layer._variance.set_value(paddle.clip(layer._variance, min=least_variance))
 
 
 def generate(case: Case, folder: Path) -> None:
     """Write ``NAME.json`` and ``NAME.npz`` of a case into a folder."""
     images = input_images(case.description['seed'], case.description['input_size'])
     network = case.build(case.description)
-    set_weights(network, paddle.to_tensor(images), case.description['seed'])
+    set_weights(network, paddle.to_tensor(images), case.description['seed'], case.least_variance)
     state = {key: value.numpy() for key, value in network.state_dict().items()}
     network.eval()
     outputs = case.predict(network, paddle.to_tensor(images))
@@ -135,6 +145,47 @@ def classifier(name: str, seed: int, scale: float, input_size: list[int]) -> Cas
     return Case(name, description, build_classifier, predict_classes)
 
 
+def second_classifier(name: str, seed: int, size_name: str, scale: float) -> Case:
+    """Return the case of a classifier of the second version."""
+    description = dict(
+        seed=seed,
+        size_name=size_name,
+        scale=scale,
+        input_size=[224, 224],
+        rect_input_size=[197, 251],
+        kind='PaddleClas PPLCNetV2, eval mode, branches not folded (dw_conv.weight/bias of the blocks with '
+        'dw_conv_list are unused then); logits and s4/s8/s16/s32_mean (channel means of the four stages) of '
+        'image(input_size), rect_* of image(rect_input_size); the BN statistics are those of the first',
+    )
+    return Case(name, description, build_second_classifier, partial(predict_second_classes, description=description))
+
+
+def segmentor(
+    name: str,
+    seed: int,
+    scale: float,
+    feat_channels: list[int],
+    backbone: str = 'LCNet',
+    input_size: tuple[int, int] = (128, 256),
+    **options: str,
+) -> Case:
+    """Return the case of a MobileSeg with 19 classes; ``feat_channels`` are those of strides 4 to 32."""
+    description = dict(
+        seed=seed,
+        backbone=backbone,
+        scale=scale,
+        num_classes=19,
+        input_size=list(input_size),
+        feat_channels=feat_channels,
+        **options,
+        kind='PaddleSeg MobileSeg (backbone_indices 1 2 3, cm_bin_sizes 1 2 4, cm_out_ch 128, arm_out_chs 32 64 128, '
+        'seg_head_inter_chs 32 32 32), eval-mode BN (variances of at least 1e-3); s4..s32_mean: channel means of the '
+        'backbone features; head8/16/32: logits of the three heads before the resize; logits8/16/32: the same resized '
+        'to the input (bilinear, align_corners False), [:, :, 3::16, 5::16]; evaluation returns logits8',
+    )
+    return Case(name, description, build_segmentor, predict_segments, least_variance=1e-3)
+
+
 def detector(
     name: str, seed: int, scale: float, generation: int, kind: str = '', losses: Losses | None = None, **boxes: dict
 ) -> Case:
@@ -189,6 +240,24 @@ LOSSES_OF_GENERATION_1 = (
 CASES = (
     classifier('pplcnet_x0.35', seed=11, scale=0.35, input_size=[224, 224]),
     classifier('pplcnet_x0.5', seed=12, scale=0.5, input_size=[192, 224]),
+    second_classifier('pplcnetv2_small', seed=31, size_name='small', scale=0.75),
+    segmentor('mobileseg_lcnet_0.5', seed=41, scale=0.5, feat_channels=[32, 64, 128, 256]),
+    segmentor(
+        'mobileseg_mobilenetv3',
+        seed=42,
+        scale=1.0,
+        feat_channels=[24, 40, 112, 160],
+        backbone='MobileNetV3',
+        input_size=(96, 160),
+    ),
+    segmentor(
+        'mobileseg_attention',
+        seed=43,
+        scale=0.25,
+        feat_channels=[16, 32, 64, 128],
+        input_size=(96, 160),
+        arm_type='UAFMMobile_SpAtten',
+    ),
     detector('picodet_v2_xs', seed=1, scale=0.35, generation=2, losses=losses_generation_2),
     detector('picodet_v1_lcnet_0.5', seed=6, scale=0.5, generation=1),
     detector(

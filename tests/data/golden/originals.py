@@ -2,6 +2,7 @@
 
 import numpy as np
 import paddle
+from golden_weights import input_images
 from paddle import nn
 
 Arrays = dict[str, np.ndarray]
@@ -18,6 +19,70 @@ def predict_classes(network: nn.Layer, images: paddle.Tensor) -> Arrays:
     """Return the logits ``(N, classes)``."""
     with paddle.no_grad():
         return {'logits': network(images).numpy()}
+
+
+def build_second_classifier(description: dict) -> nn.Layer:
+    """Return PaddleClas's PP-LCNetV2, with branches that are not folded."""
+    from paddleclas.ppcls.arch.backbone.legendary_models import pp_lcnet_v2
+
+    return getattr(pp_lcnet_v2, f'PPLCNetV2_{description["size_name"]}')()
+
+
+def predict_second_classes(network: nn.Layer, images: paddle.Tensor, description: dict) -> Arrays:
+    """Return the logits and the channel means of the four stages, of the images and of a rectangle."""
+    rectangle = input_images(description['seed'], description['rect_input_size']).astype(images.numpy().dtype)
+    outputs: Arrays = {}
+    with paddle.no_grad():
+        for prefix, inputs in (('', images), ('rect_', paddle.to_tensor(rectangle))):
+            feature = network.stem(inputs)
+            for stride, stage in zip((4, 8, 16, 32), network.stages, strict=True):
+                feature = stage(feature)
+                outputs[f'{prefix}s{stride}_mean'] = feature.mean(axis=[2, 3]).numpy()
+            outputs[f'{prefix}logits'] = network(inputs).numpy()
+    return outputs
+
+
+def build_segmentor(description: dict) -> nn.Layer:
+    """Return PaddleSeg's MobileSeg on its own MobileNetV3-large or on PaddleDetection's PP-LCNet."""
+    from paddleseg.models import MobileSeg
+    from paddleseg.models.backbones import MobileNetV3_large_x1_0
+    from ppdet.modeling import LCNet
+
+    class Backbone(LCNet):
+        feat_channels = description['feat_channels']
+
+        def forward(self, images):
+            return super().forward({'image': images})
+
+    if description['backbone'] == 'LCNet':
+        backbone = Backbone(scale=description['scale'], feature_maps=[2, 3, 4, 5])
+    else:
+        backbone = MobileNetV3_large_x1_0()
+    return MobileSeg(
+        num_classes=description['num_classes'],
+        backbone=backbone,
+        arm_type=description.get('arm_type', 'UAFMMobile'),
+        backbone_indices=[1, 2, 3],
+        cm_bin_sizes=[1, 2, 4],
+        cm_out_ch=128,
+        arm_out_chs=[32, 64, 128],
+        seg_head_inter_chs=[32, 32, 32],
+    )
+
+
+def predict_segments(network: nn.Layer, images: paddle.Tensor) -> Arrays:
+    """Return channel means of the backbone, the logits of the three heads, and some of these at the images' size."""
+    outputs: Arrays = {}
+    with paddle.no_grad():
+        features = network.backbone(images)
+        for stride, feature in zip((4, 8, 16, 32), features, strict=True):
+            outputs[f's{stride}_mean'] = feature.mean(axis=[2, 3]).numpy()
+        for stride, feature, head in zip((8, 16, 32), network.ppseg_head(features[1:]), network.seg_heads, strict=True):
+            logits = head(feature)
+            outputs[f'head{stride}'] = logits.numpy()
+            enlarged = nn.functional.interpolate(logits, images.shape[2:], mode='bilinear', align_corners=False)
+            outputs[f'logits{stride}'] = enlarged.numpy()[:, :, 3::16, 5::16]
+    return outputs
 
 
 class Detector(nn.Layer):

@@ -1,0 +1,3 @@
+_base_ = ['./_base_/segmentation-argmax-half.py', './_base_/openvino.py']
+
+onnx_config = dict(input_shape=(1024, 512))  # width, height

@@ -1,0 +1,12 @@
+# MobileSeg's head on PP-LCNetV2-base; no published result.
+_base_ = [
+    '../_base_/models/mobileseg.py',
+    '../_base_/datasets/cityscapes_1024x512_strong.py',
+    '../_base_/schedules/mobileseg_80k.py',
+    '../_base_/runtimes/segmentation.py',
+]
+
+model = dict(
+    # The original starts from ImageNet weights: add init_cfg=dict(type='Pretrained', checkpoint=…).
+    backbone=dict(type='PPLCNetV2', arch='base', out_indices=(2, 3, 4)),
+)

@@ -1,0 +1,14 @@
+# PicoDet-S 416 of release 2.4 with PP-LCNetV2-small instead of PP-LCNet 0.75x; no published result.
+_base_ = [
+    '../_base_/models/picodet_v2.py',
+    '../_base_/datasets/coco_picodet_416.py',
+    '../_base_/schedules/picodet_v2_300e.py',
+    '../_base_/runtimes/detection.py',
+]
+
+model = dict(
+    backbone=dict(_delete_=True, type='PPLCNetV2', arch='small', out_indices=(2, 3, 4)),
+    neck=dict(out_channels=96),
+    bbox_head=dict(num_convs=2),
+)
+train_dataloader = dict(batch_size=48)  # per GPU, of 4
