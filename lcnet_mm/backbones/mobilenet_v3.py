@@ -60,7 +60,7 @@ BLOCKS = {
 }
 
 
-def _split_stages(blocks: Sequence[Block]) -> list[list[Block]]:
+def split_stages(blocks: Sequence[Block]) -> list[list[Block]]:
     """Split a table before each strided block; the first part has the stride of the stem and may be empty."""
     stages: list[list[Block]] = [[]]
     for block in blocks:
@@ -204,7 +204,7 @@ class MobileNetV3(StagedBackbone):
                 in_channels, channels, 3, stride=stem_stride, norm_cfg=norm_cfg, act_cfg=dict(type='HSwish')
             )
         }
-        for members in _split_stages(BLOCKS[arch]):
+        for members in split_stages(BLOCKS[arch]):
             if self.complete:
                 break
             layers: list[InvertedResidual] = []

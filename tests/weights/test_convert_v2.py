@@ -100,7 +100,7 @@ def test_a_converted_classifier_initialises_a_detector_and_a_segmentor(tmp_path)
 def test_other_networks_are_named(tmp_path):
     _, state, _ = load_case('pplcnetv2_small')
     smaller = {key: value for key, value in state.items() if key != 'stages.0.1.pw_conv.conv.weight'}
-    with pytest.raises(UserError, match=r'closest to 0\.75, but 1 tensors differ \(first: stage1\.1\.pw_conv'):
+    with pytest.raises(UserError, match=r'the closest is 0\.75, but 1 tensors differ \(first: stage1\.1\.pw_conv'):
         convert_weights(write_pdparams(tmp_path / 'a.pdparams', smaller), tmp_path / 'out.pth')
     for name in ('other.weight', 'stages.9', 'stage3'):
         source = write_pdparams(tmp_path / 'b.pdparams', {**state, name: torch.zeros(1)})
