@@ -188,8 +188,8 @@ def _check_evaluator_file(file: Path, datasets: list[ConfigDict], split: str, fi
     files = [annotation_path(dataset) for dataset in datasets if dataset.get('ann_file')]
     if files and not any(_is_same_file(file, other) for other in files):
         text = (
-            f'{split}_evaluator.ann_file is {file}, but {SPLITS[split]} reads {files[0]}; the results would be compared '
-            'with the boxes of other images'
+            f'{split}_evaluator.ann_file is {file}, but {SPLITS[split]} reads {files[0]}; the results would be '
+            'compared with the boxes of other images'
         )
         findings.add('config-evaluator', text=text)
 

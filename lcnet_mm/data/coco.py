@@ -121,7 +121,7 @@ def inspect_coco(
     annotations.clear()
     content['annotations'] = None
     classes = [name for name in names.values() if options.classes is None or name in options.classes]
-    per_class = {name: 0 for name in classes}
+    per_class = dict.fromkeys(classes, 0)
     for category_id, count in zip(*np.unique(label_ids[kept], return_counts=True), strict=True):
         name = list(names.values())[int(category_id)]
         per_class[name] = per_class.get(name, 0) + int(count)

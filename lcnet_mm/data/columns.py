@@ -10,7 +10,7 @@ import numpy as np
 
 from .coco_file import Entry
 
-_NUMBERS = frozenset((int, float))
+NUMBERS = frozenset((int, float))
 
 
 class _Missing:
@@ -38,7 +38,7 @@ def find_types(values: Sequence[Any], *types: type) -> np.ndarray:
 
 def to_numbers(values: Sequence[Any]) -> np.ndarray:
     """Return values as float64 ``(N,)``: NaN where a value is not a number, infinity where it is too large."""
-    if set(map(type, values)) <= _NUMBERS:
+    if set(map(type, values)) <= NUMBERS:
         try:
             return np.array(values, np.float64)
         except OverflowError:
@@ -84,7 +84,7 @@ def find_rows(values: Sequence[Any], rows: dict[Any, int]) -> np.ndarray:
 
 
 def _to_number(value: Any) -> float:
-    if type(value) not in _NUMBERS:
+    if type(value) not in NUMBERS:
         return np.nan
     try:
         return float(value)

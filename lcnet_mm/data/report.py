@@ -84,7 +84,7 @@ class Findings:
         finding = self._by_key.setdefault(
             (rule, text), Finding(rule, severity or known.severity, text, source=self.source, fixable=known.fixable)
         )
-        finding.count += count
+        finding.count += int(count)
         free = self.max_listed - len(finding.examples)
         finding.examples += [_clean(example) for example in examples[: max(free, 0)]]
 
