@@ -11,8 +11,8 @@ from ._common import add_json, add_options, save_json
 
 DESCRIPTION = (
     'Find what would make a training or an evaluation go wrong, and say what would be trained on: all data of a '
-    'config, a COCO annotation file, a list of images, or a folder (COCO, Pascal VOC, Cityscapes, a folder per class, images). '
-    'The exit code is 1 if there are errors, 0 with warnings only.'
+    'config, a COCO annotation file, a list of images, or a folder (COCO, Pascal VOC, Cityscapes, a '
+    'folder per class, images). The exit code is 1 if there are errors, 0 with warnings only.'
 )
 EXAMPLES = (
     'my_config.py --decode',

@@ -27,9 +27,9 @@ def fix_coco(ann_file: str | Path, out: str | Path, img_dir: str | Path | None =
     """Write a copy of a COCO file in which everything is repaired that can only mean one thing.
 
     These are ids of annotations that are missing, used twice, 0 or text; numbers written as text in ids; ``iscrowd``
-    and ``area`` that are missing or unusable; a byte order mark; and with ``img_dir`` exchanged widths and heights, if the
-    boxes show which they belong to. Boxes of images that the loader turns by their EXIF orientation are turned along if
-    they fit the stored image only.
+    and ``area`` that are missing or unusable; a byte order mark; and with ``img_dir`` exchanged widths and heights, if
+    the boxes show which they belong to. Boxes of images that the loader turns by their EXIF orientation are turned
+    along if they fit the stored image only.
 
     Args:
         ann_file: The JSON file, which stays as it is.

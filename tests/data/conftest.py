@@ -53,9 +53,16 @@ def coco(tmp_path) -> CocoFolder:
     return CocoFolder(tmp_path / 'coco')
 
 
-VOC_XML = """<annotation><filename>{name}.jpg</filename><size><width>160</width><height>120</height><depth>3</depth></size>
-<object><name>box</name><difficult>0</difficult><bndbox><xmin>11</xmin><ymin>21</ymin><xmax>70</xmax><ymax>60</ymax></bndbox></object>
-<object><name>disc</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>160</xmax><ymax>120</ymax></bndbox></object>
+VOC_XML = """<annotation>
+<size><width>160</width><height>120</height><depth>3</depth></size>
+<object>
+    <name>box</name><difficult>0</difficult>
+    <bndbox><xmin>11</xmin><ymin>21</ymin><xmax>70</xmax><ymax>60</ymax></bndbox>
+</object>
+<object>
+    <name>disc</name>
+    <bndbox><xmin>1</xmin><ymin>1</ymin><xmax>160</xmax><ymax>120</ymax></bndbox>
+</object>
 </annotation>"""
 
 
@@ -66,7 +73,7 @@ def voc(tmp_path) -> Path:
     for name in ('Annotations', 'JPEGImages', 'ImageSets/Main'):
         (root / name).mkdir(parents=True)
     for name in ('a', 'b', 'c'):
-        (root / 'Annotations' / f'{name}.xml').write_text(VOC_XML.format(name=name))
+        (root / 'Annotations' / f'{name}.xml').write_text(VOC_XML)
         cv2.imwrite(str(root / 'JPEGImages' / f'{name}.jpg'), image(ord(name)))
     (root / 'ImageSets' / 'Main' / 'train.txt').write_text('a\nb\nc\n')
     return root

@@ -146,7 +146,8 @@ FAULTS = {
     'category_id text': (one(category_id='7'), 'annotation-category-type', 'error', 1),
     'category_id unknown': (one(category_id=2), 'annotation-category-unknown', 'error', 1),
     'same box twice': (
-        lambda doc: doc['annotations'].append({**doc['annotations'][0], 'id': 99}), 'annotation-duplicate', 'warning', 1,
+        lambda doc: doc['annotations'].append({**doc['annotations'][0], 'id': 99}),
+        'annotation-duplicate', 'warning', 1,
     ),
     'no bbox': (without('bbox'), 'box-missing', 'error', 8),
     'bbox null': (one(bbox=None), 'box-type', 'error', 1),

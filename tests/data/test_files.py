@@ -108,6 +108,7 @@ def test_same_content(tmp_path):
     (tmp_path / 'f').symlink_to(tmp_path / 'b')
     paths = {name: tmp_path / name for name in 'abcdef'}
     train, val = [paths['a'], paths['b'], paths['d']], [paths['c'], paths['e'], paths['f']]
-    assert sorted((group, path.name, first, other.name) for group, path, first, other in find_same_content([train, val])) == [
+    found = find_same_content([train, val])
+    assert sorted((group, path.name, first, other.name) for group, path, first, other in found) == [
         (1, 'c', 0, 'a'), (1, 'e', 0, 'd'), (1, 'f', 0, 'b'),
     ]  # fmt: skip
