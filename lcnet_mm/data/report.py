@@ -122,7 +122,7 @@ class Findings:
 def _clean(example: object) -> str:
     """Return an example on one line, shortened; a name in a broken file may hold anything."""
     text = ' '.join(str(example).encode('utf-8', 'replace').decode().split())
-    return text if len(text) <= 160 else f'{text[:157]}…'
+    return text if len(text) <= 400 else f'{text[:399]}…'
 
 
 @dataclass

@@ -248,7 +248,7 @@ def test_class_folders_of_a_config(class_folders):
     assert not report.findings
     assert [s.per_class for s in report.summaries] == [dict(cat=2, dog=2, fox=2), dict(cat=1, dog=1, fox=1)]
     cfg.val_evaluator.topk = (1, 5)
-    with pytest.raises(UserError, match='val_evaluator.topk has 5, but there are only 3 classes'):
+    with pytest.raises(UserError, match=r'val_evaluator.topk has 5, but there are only 3 classes'):
         check_data(cfg, ('val',))
     (class_folders / 'train' / '.ipynb_checkpoints').mkdir()
     with pytest.raises(UserError, match=r'train data: .*\.ipynb_checkpoints would become a class'):
