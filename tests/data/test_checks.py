@@ -203,6 +203,26 @@ def test_images_of_the_training_in_val_are_found_by_content(copy):
     assert report.warnings[0].examples == [f'{val[1]} = {train[3]}']
 
 
+def test_all_errors_of_a_config_are_reported_with_their_split(copy):
+    shutil.copy(copy / 'annotations' / 'instances_train2017.json', copy / 'other.json')
+    shutil.rmtree(copy / 'val2017')
+    (copy / 'annotations' / 'instances_train2017.json').write_text('{}')
+    cfg = load_config(DEMO, options(copy))
+    cfg.val_evaluator.ann_file = str(copy / 'other.json')
+    with pytest.raises(UserError, match=r'more kinds of errors; lcnet check lists all'):
+        check_data(cfg, ('train', 'val'))
+    report = check_config(cfg)
+    assert {(finding.rule, finding.source) for finding in report.errors} == {
+        ('config-data', 'train'), ('config-file', 'val'), ('config-evaluator', 'val'), ('config-file', 'test'),
+    }  # fmt: skip
+
+
+def test_copies_in_a_split_are_noted(class_folders):
+    shutil.copy(class_folders / 'train' / 'cat' / '0.jpg', class_folders / 'train' / 'dog' / '9.jpg')
+    findings = check_data(classifier(class_folders), ('train', 'val')).findings
+    assert [(f.rule, f.severity, f.count) for f in findings] == [('file-duplicate', 'note', 1)]
+
+
 def test_classes_of_a_checkpoint(digits):
     cfg = load_config(DEMO, options(digits))
     check = check_trained_classes

@@ -93,3 +93,4 @@ def test_folders_that_do_not_fit_the_classes(class_folders):
     assert [(f.rule, f.text) for f in report.errors] == [('class-folder', '3 class folders for 2 classes')]
     report = check_class_folders(class_folders / 'train' / 'cat')
     assert [finding.text for finding in report.errors] == ['no folder per class', 'folder without an image']
+    assert [finding.rule for finding in report.errors] == ['class-folder', 'folder-empty']
