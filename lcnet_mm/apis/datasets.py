@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def check_dataset(
         UserError: the file or a folder does not exist, or is of none of these formats.
     """
     for folder in (images, labels):
-        if folder is not None and not Path(folder).is_dir():
+        if folder is not None and not os.path.isdir(folder):
             raise UserError(f'folder {folder} does not exist')
     try:
         return detect.check_source(Path(source), images, classes, labels, masks=masks, decode=decode)
@@ -84,7 +85,7 @@ def fix_annotations(annotations: str | Path, out: str | Path, images: str | Path
     Raises:
         UserError: the file is not a COCO file, or ``out`` exists or cannot be written.
     """
-    if images is not None and not Path(images).is_dir():
+    if images is not None and not os.path.isdir(images):
         raise UserError(f'folder {images} does not exist')
     try:
         return coco_fix.fix_coco(annotations, out, images)

@@ -10,13 +10,12 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
-from .classes import dataset_classes, head_class_numbers, innermost_datasets, shorten
-from .coco import DataFacts
+from .classes import dataset_classes, head_class_numbers, innermost_datasets
 from .coco_file import AnnotationError
-from .files import find_same_content
 from .folders import is_hidden, list_class_folders
-from .report import Findings
+from .report import Findings, shorten
 from .sources import annotation_path, base_names, category_names, image_folder, list_path, required_paths
+from .splits import compare_names
 
 SPLITS = {'train': 'train_dataloader', 'val': 'val_dataloader', 'test': 'test_dataloader'}
 # Samplers that go on after the last image.
@@ -63,25 +62,13 @@ def check_classes(cfg: Config, dataset: ConfigDict, split: str, findings: Findin
     ):
         trained = dataset_classes(cfg, other)
         if trained is not None and tuple(trained) != tuple(classes):
-            findings.add('config-classes', text=_compare_names(classes, trained, 'the training data'))
+            findings.add('config-classes', text=compare_names(classes, trained, 'the training data'))
             break
     if cfg.get('model'):
         for head, number in head_class_numbers(cfg.model):
             if number != len(classes):
                 text = f'{split} data has {len(classes)} classes, model.{head}.num_classes is {number}; make them equal'
                 findings.add('config-classes', text=text)
-
-
-def _compare_names(classes: Sequence[str], trained: Sequence[str], of: str) -> str:
-    if sorted(classes) == sorted(trained):
-        return (
-            f'classes are in another order than those of {of}, so that the labels mean other classes: '
-            f'{shorten(list(classes))} instead of {shorten(list(trained))}; use one order everywhere'
-        )
-    different = [name for name in (*classes, *trained) if (name in classes) != (name in trained)]
-    if not different:
-        return f'classes differ from those of {of}: {len(classes)} instead of {len(trained)}'
-    return f'classes differ from those of {of}, first in {different[0]!r}; the labels would mean other classes'
 
 
 def _check_categories(cfg: Config, dataset: ConfigDict, split: str, classes: Sequence[str], findings: Findings) -> bool:
@@ -245,26 +232,6 @@ def _count_images(dataset: ConfigDict, counts: dict[int, int]) -> int | None:
     return min(count, abs(indices)) if isinstance(indices, int) else len(indices)
 
 
-def check_shared(splits: Sequence[tuple[str, DataFacts]], findings: Findings, *, max_files: int | None = None) -> None:
-    """Look for images of the training data among those of the other splits, and for copies in a split, by content.
-
-    Args:
-        splits: Name and facts of each data set; those of one split have the same name.
-        findings: Where to report.
-        max_files: With more images than that nothing is done.
-    """
-    names = sorted({name for name, _ in splits}, key=list(SPLITS).index)
-    groups = [[path for name, facts in splits if name == wanted for path in facts.files] for wanted in names]
-    if max_files is not None and sum(map(len, groups)) > max_files:
-        return
-    for group, path, first_group, first in find_same_content(groups):
-        if group != first_group:
-            text = f'image of {names[group]} that is also in {names[first_group]}'
-            findings.add('split-shared', f'{path} = {first}', text=text)
-        else:
-            findings.add('file-duplicate', f'{path} = {first}')
-
-
 def check_checkpoint(cfg: Config, meta: dict[str, Any], split: str, findings: Findings) -> None:
     """Compare the classes that a checkpoint was trained with with those of the data."""
     trained = (meta.get('dataset_meta') or {}).get('classes') or meta.get('CLASSES')
@@ -276,5 +243,5 @@ def check_checkpoint(cfg: Config, meta: dict[str, Any], split: str, findings: Fi
         if classes is None or [str(name) for name in trained] == list(classes):
             continue
         permuted = sorted(map(str, trained)) == sorted(classes)
-        text = _compare_names(classes, [str(name) for name in trained], 'the checkpoint')
+        text = compare_names(classes, [str(name) for name in trained], 'the checkpoint')
         findings.add('config-checkpoint' if permuted else 'config-checkpoint-names', text=text)

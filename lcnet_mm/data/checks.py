@@ -16,12 +16,12 @@ from .across import (
     check_classes,
     check_evaluators,
     check_paths,
-    check_shared,
 )
 from .classes import innermost_datasets
 from .coco import DataFacts
 from .report import Findings, Report
 from .sources import inspect_dataset
+from .splits import check_shared
 
 __all__ = ['SPLITS', 'check_data', 'check_trained_classes', 'inspect_config']
 

@@ -24,7 +24,7 @@ from .columns import (
 )
 from .files import FileChecks, ImageFile, check_files
 from .masks import check_masks
-from .report import Findings, Report, Summary
+from .report import Findings, Report, Summary, format_counts
 
 _WINDOWS_NAME = re.compile(r'\\|^[A-Za-z]:')
 # Run lengths and polygons are rounded, and some tools count the pixels of the border.
@@ -262,7 +262,7 @@ def _check_annotations(
         'annotations of other categories': ~wanted[label],
         'annotations with "ignore"': ignored,
         'boxes without area or outside': ~solid,
-        'annotations whose area is not positive': ~positive,
+        'annotations without a positive area': ~positive,
         'crowd annotations': crowd,
     }
     kept, left_out = np.ones(len(annotations), bool), {}
@@ -351,8 +351,7 @@ def _check_classes(names: dict[Any, str], per_class: dict[str, int], options: Co
 def _why_no_box(annotations: int, left_out: dict[str, int]) -> str:
     if not annotations:
         return 'no annotation: no image has a box'
-    reasons = ', '.join(f'{count} {reason}' for reason, count in left_out.items() if count)
-    return f'no box is left for the loader: {reasons} are left out'
+    return f'no box is left for the loader; left out are {format_counts(left_out)}'
 
 
 def _image_files(images: list[Entry], sizes: np.ndarray, img_dir: str | Path | None) -> list[ImageFile]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import mmap
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,7 +90,7 @@ def has_plain_encoding(path: Path) -> bool:
 
 
 def _require_file(path: Path) -> None:
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise AnnotationError(f'annotation file {path} does not exist')
     if path.stat().st_size == 0:
         raise AnnotationError(f'annotation file {path} is empty')

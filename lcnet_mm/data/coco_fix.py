@@ -137,15 +137,18 @@ def _fix_crowd(entry: Entry, changes: Counter[str]) -> None:
 
 
 def _fix_areas(annotations: list[Entry], images: dict[Any, Entry], changes: Counter[str]) -> None:
-    """Compute an area that is missing, not a positive number: of the mask where there is one, else of the box."""
+    """Compute areas that are missing or not positive: of the mask where there is one, else of the box."""
     areas = to_numbers([entry.get('area') for entry in annotations])
     boxes, numeric = to_boxes([entry.get('bbox') for entry in annotations])
     with np.errstate(invalid='ignore', over='ignore'):
-        wrong = ~(np.isfinite(areas) & (areas > 0)) & numeric & (boxes[:, 2:] > 0).all(1) & np.isfinite(boxes).all(1)
+        solid = numeric & np.isfinite(boxes).all(1) & (boxes[:, 2:] > 0).all(1)
+        empty = numeric & np.isfinite(boxes).all(1) & (boxes[:, 2:] >= 0).all(1) & ~solid
+        wrong = (solid & ~(np.isfinite(areas) & (areas > 0))) | (empty & ~np.isfinite(areas))
     for row in np.flatnonzero(wrong):
         entry = annotations[row]
-        area = _mask_area(entry, images.get(entry.get('image_id') if _is_id(entry.get('image_id')) else None))
-        entry['area'] = area or float(boxes[row, 2] * boxes[row, 3])
+        image_id = entry.get('image_id')
+        image = images.get(image_id) if _is_id(image_id) else None
+        entry['area'] = _mask_area(entry, image) or float(boxes[row, 2] * boxes[row, 3])
         changes['area computed'] += 1
 
 

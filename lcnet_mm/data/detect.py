@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import mmap
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from .cityscapes import prepare_cityscapes
-from .coco import check_coco
+from .coco import CocoOptions, DataFacts, check_coco, inspect_coco
 from .coco_file import AnnotationError
 from .files import FileChecks
-from .folders import EXTENSIONS, check_class_folders, check_list, inspect_images, list_class_folders
+from .folders import check_list, inspect_class_folders, inspect_images, list_class_folders
 from .label_maps import check_label_maps
 from .report import Findings, Report
+from .splits import check_same_classes, check_shared
 from .voc import check_voc
 
 # Pairs of folders in which segmentation data usually comes.
@@ -43,9 +46,9 @@ def check_source(
     """
     if labels is not None:
         return check_label_maps(source, labels, classes, decode=decode)
-    if source.is_dir():
+    if os.path.isdir(source):
         return _check_folder(source, classes, masks=masks, decode=decode)
-    if not source.is_file():
+    if not os.path.isfile(source):
         raise AnnotationError(f'{source} does not exist')
     if source.suffix.lower() == '.json':
         return check_coco(source, images, classes, masks=masks, decode=decode)
@@ -64,38 +67,64 @@ def _check_folder(root: Path, classes: Sequence[str] | None, *, masks: bool, dec
     for images, labels in _LABEL_LAYOUTS:
         if (root / images).is_dir() and (root / labels).is_dir() and not list((root / labels).glob('*.json')):
             return check_label_maps(root / images, root / labels, classes, decode=decode)
-    files = sorted((root / 'annotations').glob('*.json'))
+    files = [*(root / 'annotations').glob('*.json'), *root.glob('*.json'), *root.glob('*/*.coco.json')]
+    files = sorted(path for path in files if _looks_like_coco(path))
     if files:
-        return _check_coco_folder(root, files, classes, masks=masks, decode=decode)
+        return _check_coco_files(root, files, CocoOptions(classes=classes, masks=masks), FileChecks(decode=decode))
     splits = [name for name in _SPLITS if (root / name).is_dir()]
-    if splits and set(list_class_folders(root)) <= {*_SPLITS, 'meta'}:
-        report = Report()
-        for name in splits:
-            _merge(report, _check_images(root / name, classes, decode))
-        return report
-    return _check_images(root, classes, decode)
+    folders = [root / name for name in splits] if set(list_class_folders(root)) <= {*_SPLITS, 'meta'} else []
+    return _check_image_folders(folders or [root], classes, FileChecks(decode=decode))
 
 
-def _check_images(folder: Path, classes: Sequence[str] | None, decode: bool) -> Report:
-    """Check a folder of class folders, or else of images."""
-    if list_class_folders(folder):
-        return check_class_folders(folder, classes, decode=decode)
-    report, findings = Report(), Findings(str(folder))
-    report.add(findings, inspect_images(folder, findings, FileChecks(decode=decode), EXTENSIONS).summary)
+def _check_image_folders(folders: Sequence[Path], classes: Sequence[str] | None, checks: FileChecks) -> Report:
+    """Check folders, each with a folder per class or else with images."""
+    report = Report()
+    known: list[tuple[str, DataFacts]] = []
+    for folder in folders:
+        findings = Findings(str(folder))
+        if list_class_folders(folder):
+            facts = inspect_class_folders(folder, findings, checks, classes)
+        else:
+            facts = inspect_images(folder, findings, checks)
+        report.add(findings, facts.summary)
+        known.append((folder.name, facts))
+    _compare(known, report)
     return report
 
 
-def _check_coco_folder(
-    root: Path, files: Sequence[Path], classes: Sequence[str] | None, *, masks: bool, decode: bool
-) -> Report:
+def _check_coco_files(root: Path, files: Sequence[Path], options: CocoOptions, checks: FileChecks) -> Report:
     """Check all annotation files of a folder, each with the folder of images that its name says."""
     report = Report()
+    known: list[tuple[str, DataFacts]] = []
     for file in files:
-        names = (file.stem.removeprefix('instances_'), file.stem, 'images')
-        images = next((root / name for name in names if (root / name).is_dir()), None)
-        _merge(report, check_coco(file, images, classes, masks=masks, decode=decode))
+        name = file.stem.removeprefix('instances_')
+        folders = [root / name, root / name.removesuffix('.coco'), root / 'images' / name, root / 'images']
+        images = file.parent if file.name.endswith('.coco.json') else next(filter(Path.is_dir, folders), None)
+        findings = Findings(str(file))
+        try:
+            facts = inspect_coco(file, findings, options, images, checks)
+        except AnnotationError as error:
+            findings.add('config-data', text=str(error))
+            report.add(findings)
+            continue
+        report.add(findings, facts.summary)
+        split = next((split for split in _SPLITS if split in file.name or split == file.parent.name), str(file))
+        known.append((split, facts))
+    _compare(known, report)
     return report
 
 
-def _merge(report: Report, other: Report) -> None:
-    report.add(other.findings, *other.summaries)
+def _looks_like_coco(file: Path) -> bool:
+    """Whether a JSON file has the keys of annotations, without parsing it; results and settings have not."""
+    try:
+        with file.open('rb') as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return data.find(b'"images"') >= 0 and data.find(b'"annotations"') >= 0
+    except (OSError, ValueError):  # Empty, or a folder.
+        return False
+
+
+def _compare(known: Sequence[tuple[str, DataFacts]], report: Report) -> None:
+    findings = Findings('all')
+    check_same_classes(known, findings)
+    check_shared(known, findings)
+    report.add(findings)

@@ -133,7 +133,7 @@ def inspect_label_maps(
     check_files([ImageFile(image) for image, _ in pairs], findings, file_checks)
     present = []
     for image, labels in pairs:
-        if labels.is_file():
+        if os.path.isfile(labels):
             present.append((image, labels))
         else:
             findings.add('labels-missing', f'{labels} of {image.name}')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -156,9 +156,8 @@ class Summary:
         lines = [f'{title}{self.source} ({self.kind}): {self.images:,} images, {self.used:,} used{total}']
         if self.per_class:
             lines += _wrap(f'{len(self.per_class)} classes, {self.unit}: {self._format_classes()}')
-        left_out = ', '.join(f'{count:,} {reason}' for reason, count in self.left_out.items() if count)
-        if left_out:
-            lines += _wrap(f'left out: {left_out}')
+        if any(self.left_out.values()):
+            lines += _wrap(f'left out: {format_counts(self.left_out)}')
         return lines
 
     def _format_classes(self) -> str:
@@ -172,6 +171,11 @@ class Summary:
     def _format_class(self, item: tuple[str, float]) -> str:
         name, count = item
         return f'{_clean(name)} {count:.2%}' if self.unit.startswith('share') else f'{_clean(name)} {count:,.0f}'
+
+
+def format_counts(counts: dict[str, int]) -> str:
+    """Return counts by reason on one line, without those that are 0."""
+    return ', '.join(f'{reason}: {count:,}' for reason, count in counts.items() if count)
 
 
 def _wrap(text: str) -> list[str]:
@@ -235,3 +239,8 @@ class Report:
             lines.append(finding.format() + where)
         lines.append('no errors' if self.ok else 'errors were found')
         return '\n'.join(lines)
+
+
+def shorten(names: Sequence[str], count: int = 10) -> str:
+    """Name the first few of a list."""
+    return ', '.join(map(repr, names[:count])) + (f' … ({len(names)} in all)' if len(names) > count else '')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ def read_lines(file: Path, findings: Findings) -> Iterator[tuple[int, str]]:
     Raises:
         AnnotationError: the file does not exist or is not text.
     """
-    if not file.is_file():
+    if not os.path.isfile(file):
         raise AnnotationError(f'list {file} does not exist')
     try:
         data = file.read_bytes()

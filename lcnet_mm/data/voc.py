@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from .coco import DataFacts
 from .coco_file import AnnotationError
 from .columns import find_repeated
 from .files import FileChecks, ImageFile, check_files
-from .report import Findings, Report, Summary
+from .report import Findings, Report, Summary, format_counts
 from .textfiles import read_lines
 
 # The loader asks for this suffix whatever the images have.
@@ -118,8 +119,8 @@ def inspect_voc(findings: Findings, options: VocOptions, file_checks: FileChecks
             left_out['images without a box'] = len(used - with_box)
             used &= with_box
     if not sum(per_class.values()) or not used & with_box:
-        reasons = ', '.join(f'{count} {reason}' for reason, count in left_out.items() if count)
-        findings.add('boxes-none', text=f'no box is left for the loader{": " if reasons else ""}{reasons}')
+        reasons = format_counts(left_out)
+        findings.add('boxes-none', text=f'no box is left for the loader{"; left out are " if reasons else ""}{reasons}')
     check_files(files, findings, file_checks)
     _explain_suffixes(files, findings)
     summary = Summary(
@@ -144,9 +145,9 @@ def _explain_suffixes(files: list[ImageFile], findings: Findings) -> None:
     others = Counter(
         other.suffix
         for file in files[:1000]
-        if not file.path.is_file()
+        if not os.path.isfile(file.path)
         for other in (file.path.with_suffix(suffix) for suffix in ('.png', '.jpeg', '.JPG', '.bmp'))
-        if other.is_file()
+        if os.path.isfile(other)
     )
     for suffix, count in others.items():
         text = f"image that exists with {suffix}, while mmdet's loader of VOC opens {_SUFFIX} only"
@@ -165,7 +166,7 @@ def _read_annotation(path: Path, index: int, findings: Findings) -> tuple[tuple[
         return None, []
     size = None
     if root.find('size') is not None:
-        width, height = (_to_int(root.findtext(f'size/{key}')) for key in ('width', 'height'))
+        width, height = (_to_int(_find_text(root, 'size', key)) for key in ('width', 'height'))
         if width is None or height is None or width <= 0 or height <= 0:
             findings.add('voc-size', path)
         else:
@@ -173,7 +174,7 @@ def _read_annotation(path: Path, index: int, findings: Findings) -> tuple[tuple[
     objects = []
     for number, entry in enumerate(root.findall('object'), 1):
         where = f'{path}, object {number}'
-        box = [_to_float(entry.findtext(f'bndbox/{key}')) for key in ('xmin', 'ymin', 'xmax', 'ymax')]
+        box = [_to_float(_find_text(entry, 'bndbox', key)) for key in ('xmin', 'ymin', 'xmax', 'ymax')]
         name, difficult = (
             entry.findtext('name'),
             0 if entry.find('difficult') is None else _to_int(entry.findtext('difficult')),
@@ -184,6 +185,16 @@ def _read_annotation(path: Path, index: int, findings: Findings) -> tuple[tuple[
         corners = [value for value in box if value is not None]
         objects.append(_Object(index, where, name, corners, size or (np.nan, np.nan), bool(difficult)))
     return size, objects
+
+
+def _find_text(element: ElementTree.Element, *names: str) -> str | None:
+    """Return the text of the first element of a name inside the first one of another name, as the loader does."""
+    for name in names:
+        found = element.find(name)
+        if found is None:
+            return None
+        element = found
+    return element.text
 
 
 def _to_int(text: str | None) -> int | None:

@@ -17,7 +17,7 @@ import data_cases
 import mmcv
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, currently_in_test_context, event, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -133,6 +133,12 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp('mutants')
 
 
+def note(outcome):
+    """Count an outcome for ``--hypothesis-show-statistics``."""
+    if currently_in_test_context():
+        event(outcome)
+
+
 def check(source, *args, **options):
     """Check, and return the report, or None where the data were refused; nothing on disk may change."""
     root = Path(source).parent
@@ -141,14 +147,14 @@ def check(source, *args, **options):
         report = check_dataset(source, *args, **options)
     except UserError as error:
         assert '\n' not in str(error).strip() and str(error)
-        event('refused')
+        note('refused')
         return None
     finally:
         assert {path: path.lstat().st_mtime_ns for path in root.rglob('*')} == before
     # The report is text and JSON whatever stood in the data.
     report.format_table().encode()
     json.loads(json.dumps(report.to_dict()))
-    event('passed' if report.ok else 'errors')
+    note('passed' if report.ok else 'errors')
     return report
 
 
