@@ -116,7 +116,7 @@ def inspect_coco(
     names = _check_categories(categories, findings)
     image_rows, sizes = _check_images(images, findings)
     owner, label_ids, kept, left_out = _check_annotations(annotations, image_rows, sizes, names, options, findings)
-    files = _image_files(images, sizes, img_dir)
+    files = [] if img_dir is None else _image_files(images, sizes, Path(img_dir))
     # Large files: what follows needs the columns only.
     annotations.clear()
     content['annotations'] = None
@@ -354,9 +354,8 @@ def _why_no_box(annotations: int, left_out: dict[str, int]) -> str:
     return f'no box is left for the loader; left out are {format_counts(left_out)}'
 
 
-def _image_files(images: list[Entry], sizes: np.ndarray, img_dir: str | Path | None) -> list[ImageFile]:
+def _image_files(images: list[Entry], sizes: np.ndarray, folder: Path) -> list[ImageFile]:
     """Return the files of all images with a usable name, as the loader joins them."""
-    folder = Path(img_dir or '')
     return [
         ImageFile(folder / entry['file_name'], None if np.isnan(size).any() else (int(size[0]), int(size[1])))
         for entry, size in zip(images, sizes, strict=True)

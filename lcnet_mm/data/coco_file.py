@@ -61,7 +61,7 @@ def read_coco(ann_file: str | Path) -> dict[str, Any]:
     _require_file(path)
     try:
         with _without_garbage_collection():
-            content = json.loads(path.read_bytes())
+            content = json.loads(_read_text(path))
     except OSError as error:
         raise AnnotationError(f'annotation file {path} cannot be read: {error.strerror}') from error
     except RecursionError as error:
@@ -80,6 +80,12 @@ def read_coco(ann_file: str | Path) -> dict[str, Any]:
     if not content['categories']:
         raise AnnotationError(f'annotation file {path} has no categories with id and name')
     return content
+
+
+def _read_text(path: Path) -> str:
+    """Read JSON of any encoding; unlike in ``json.loads``, the bytes are gone before it is parsed."""
+    data = path.read_bytes()
+    return data.decode(json.detect_encoding(data), 'surrogatepass')
 
 
 def has_plain_encoding(path: Path) -> bool:

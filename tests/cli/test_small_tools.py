@@ -62,7 +62,8 @@ def test_the_data_of_a_config(digits, tmp_path):
     # 12 images are fewer than the batch of 16.
     assert result.returncode == 1 and '[config-batch]' in result.stdout, result.stderr
     assert 'train: ' in result.stdout and '12 images, 12 used' in result.stdout
-    assert [finding['rule'] for finding in json.loads((tmp_path / 'r.json').read_text())['findings']] == ['config-batch']
+    findings = json.loads((tmp_path / 'r.json').read_text())['findings']
+    assert [finding['rule'] for finding in findings] == ['config-batch']
     assert_one_line_error(run_tool('check_dataset.py', config, '--fix', 'x.json'), 'a config says itself', '--fix')
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from lcnet_mm.apis import UserError, check_config, check_data, load_config
 from lcnet_mm.data.checks import check_trained_classes
@@ -142,6 +143,18 @@ def test_an_image_that_is_none_is_named(copy, content):
     path.write_bytes(content)
     with pytest.raises(UserError, match=path.name):
         check_data(load_config(DEMO, options(copy)), ('test',))
+
+
+def test_a_photo_that_the_loader_turns_is_found(copy):
+    path = sorted((copy / 'val2017').iterdir())[1]
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(path) as stored:
+        stored.save(path, exif=exif.tobytes())
+    with pytest.raises(
+        UserError, match=rf'val data: image that the loader turns by its EXIF.*{path.name} is loaded as'
+    ):
+        check_data(load_config(DEMO, options(copy)), ('val',))
 
 
 def test_another_order_in_val_is_refused_and_following_the_advice_helps(copy):

@@ -1,6 +1,6 @@
 """Data changed at random: a check reports or refuses in one line, changes nothing, and what it passes can be loaded.
 
-The number of mutants is that of LCNET_MM_MUTANTS, 300 by default; with a larger one they are new in every run.
+The number of mutants is that of LCNET_MM_MUTANTS, 200 by default; with a larger one they are new in every run.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from PIL import Image
 
 from lcnet_mm.apis import UserError, check_dataset, fix_annotations
 
-MUTANTS = int(os.environ.get('LCNET_MM_MUTANTS', 300))
+MUTANTS = int(os.environ.get('LCNET_MM_MUTANTS', 200))
 
 
 def mutants(share):
@@ -32,7 +32,7 @@ def mutants(share):
         max_examples=max(1, int(MUTANTS * share)),
         deadline=None,
         database=None,
-        derandomize=MUTANTS <= 300,
+        derandomize=MUTANTS <= 200,
         suppress_health_check=list(HealthCheck),
     )
 
