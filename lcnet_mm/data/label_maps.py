@@ -36,6 +36,7 @@ class LabelOptions:
         label_map: New labels by old ones, where the config takes some of the classes only.
         max_maps: Of how many maps at most the pixels are read, evenly spread; None reads all.
         palette_colors: Whether the loader reads the colors of a map with a palette and not its indices.
+        rotates: Whether the loader turns images by their EXIF orientation.
     """
 
     classes: Sequence[str] | None = None
@@ -45,6 +46,7 @@ class LabelOptions:
     label_map: dict[int, int] = field(default_factory=dict)
     max_maps: int | None = None
     palette_colors: bool = False
+    rotates: bool = True
 
 
 def check_label_maps(
@@ -192,22 +194,25 @@ def _read_map(image: Path, labels: Path, options: LabelOptions) -> tuple[np.ndar
     except Exception as error:  # Pillow's readers of broken files raise almost anything.
         if isinstance(error, MemoryError):
             raise
-        return nothing, [('labels-undecodable', f'{name}: {" ".join(str(error).split()) or type(error).__name__}')]
+        return nothing, [('labels-undecodable', f'{name} cannot be decoded as an image ({type(error).__name__})')]
     if content.ndim != 2 or (mode == 'P' and options.palette_colors):
         return nothing, [('labels-color', f'{name} is {mode}')]
     if content.dtype not in (np.uint8, np.bool_):
         return nothing, [('labels-depth', f'{name} is {content.dtype}')]
     faults = [('labels-lossy', f'{name} is {form}')] if form in _LOSSY else []
-    size, _ = inspect_image(ImageFile(image), FileChecks())
+    size, _ = inspect_image(ImageFile(image), FileChecks(rotates=options.rotates))
     height, width = content.shape
     if size is not None and size != (width, height):
-        faults.append(('labels-size', f'{name} is {width}x{height}, its image {size[0]}x{size[1]}'))
+        shown = f'{name} has the shape {height}x{width} (height x width), its image {size[1]}x{size[0]}'
+        faults.append(('labels-size', shown))
     counts = _translate(np.bincount(content.astype(np.uint8).ravel(), minlength=_LABELS), options)
     allowed = len(options.classes) if options.classes else options.num_classes
     if allowed is not None:
         unknown = [label for label in np.flatnonzero(counts) if label >= allowed and label != options.ignore_index]
         if unknown and not _is_mask_of_255(counts, options):
-            faults.append(('labels-unknown', f'{name}: {", ".join(map(str, unknown[:5]))}'))
+            shown = ', '.join(map(str, unknown[:5]))
+            limits = f'0 to {allowed - 1} and {options.ignore_index} (ignored)'
+            faults.append(('labels-unknown', f'{name}: unknown label {shown}; allowed are {limits}'))
     if counts.sum() and counts.sum() == counts[options.ignore_index % _LABELS]:
         faults.append(('labels-all-ignored', name))
     return counts, faults
@@ -219,9 +224,9 @@ def _translate(counts: np.ndarray, options: LabelOptions) -> np.ndarray:
     if options.reduce_zero_label:
         # 0 becomes 255; all others lose 1, but 255 stays.
         table = np.concatenate([[IGNORED], np.arange(_LABELS - 2), [IGNORED]])
+    loaded = table.copy()
     for old, new in options.label_map.items():
-        if 0 <= old < _LABELS:
-            table[np.arange(_LABELS) == old] = new
+        table[loaded == old] = new
     return np.bincount(table, counts, minlength=_LABELS)[:_LABELS].astype(np.int64)
 
 

@@ -206,6 +206,7 @@ def _inspect_segmentation(
         reduce_zero_label=bool(built.reduce_zero_label),
         label_map=built.label_map or {},
         max_maps=CHEAP_MAPS if cheap else None,
+        rotates=checks.rotates,
         palette_colors=any(step.get('imdecode_backend') == 'cv2' for step in loaders),
     )
     return inspect_label_maps(folder, pairs, findings, options, checks)

@@ -47,12 +47,22 @@ def turn(root):
 FAULTS = {
     '0 and 255': (all_maps(paint(255)), 'labels-255', 'error', "no pixel of class 'crack'"),
     'one class': (all_maps(paint(0)), 'labels-single-class', 'error', 'background'),
-    'unknown label': (write(paint(7)), 'labels-unknown', 'error', '1.png: 7'),
+    'unknown label': (
+        write(paint(7)),
+        'labels-unknown',
+        'error',
+        '1.png: unknown label 7; allowed are 0 to 1 and 255 (ignored)',
+    ),
     'colors': (write(np.zeros((48, 64, 3), np.uint8)), 'labels-color', 'error', 'RGB'),
     '16 bits': (write(paint(1).astype(np.uint16)), 'labels-depth', 'error', 'uint16'),
     'JPEG': (as_jpeg, 'labels-lossy', 'error', '1.png is JPEG'),
-    'another size': (write(np.ones((24, 32), np.uint8)), 'labels-size', 'error', 'is 32x24, its image 64x48'),
-    'image turned by EXIF': (turn, 'labels-size', 'error', 'is 64x48, its image 48x64'),
+    'another size': (
+        write(np.ones((24, 32), np.uint8)),
+        'labels-size',
+        'error',
+        'shape 24x32 (height x width), its image 48x64',
+    ),
+    'image turned by EXIF': (turn, 'labels-size', 'error', 'shape 48x64 (height x width), its image 64x48'),
     'not an image': (lambda root: (root / 'labels' / '1.png').write_text('x'), 'labels-undecodable', 'error', '1.png'),
     'missing map': (lambda root: (root / 'labels' / '1.png').unlink(), 'labels-missing', 'error', '1.png of 1.jpg'),
     'missing image': (lambda root: (root / 'images' / '1.jpg').unlink(), 'labels-without-image', 'warning', '1.png'),
@@ -102,7 +112,9 @@ def test_labels_are_counted_after_the_loader_changed_them(label_maps):
     plain = _count_pixels(pair, LabelOptions(), Findings(), 1)
     reduced = _count_pixels(pair, LabelOptions(reduce_zero_label=True), Findings(), 1)
     mapped = _count_pixels(pair, LabelOptions(label_map={0: 255, 1: 0}), Findings(), 1)
+    both = _count_pixels(pair, LabelOptions(reduce_zero_label=True, label_map={0: 5}), Findings(), 1)
     assert (plain[0], plain[1], plain[255]) == (2344, 600, 128)
+    assert (both[5], both[255]) == (600, 2344 + 128)
     assert (reduced[0], reduced[255]) == (600, 2344 + 128)
     assert (mapped[0], mapped[255]) == (600, 2344 + 128)
 
