@@ -109,7 +109,8 @@ def changed(draw, document):
             elif 'remove' in action and (isinstance(target, list) or path[-1] in target):
                 del target[path[-1]]
             elif 'remove' not in action:
-                target[path[-1]] = value
+                # A copy: later changes must not reach the values that hypothesis draws from.
+                target[path[-1]] = copy.deepcopy(value)
     return document
 
 
