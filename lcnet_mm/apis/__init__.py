@@ -14,7 +14,7 @@ from ..utils.errors import UserError, run_cli
 from ..weights.convert import convert_weights
 from .compare import compare
 from .complexity import complexity
-from .datasets import check_dataset, prepare_cityscapes
+from .datasets import check_config, check_dataset, fix_annotations, prepare_cityscapes
 from .predict import predict
 from .test import test
 from .train import train
@@ -31,12 +31,14 @@ __all__ = [
     'benchmark_busy',
     'benchmark_runtime',
     'benchmark_training',
+    'check_config',
     'check_data',
     'check_dataset',
     'compare',
     'complexity',
     'convert_weights',
     'deploy',
+    'fix_annotations',
     'load_config',
     'load_weights',
     'mine_images',

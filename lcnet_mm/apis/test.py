@@ -8,6 +8,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.evaluator import DumpResults
 
+from ..data.checks import check_trained_classes
 from ..utils.checkpoint import load_weights
 from ..utils.errors import UserError
 from .train import build_runner, use_available_device
@@ -51,7 +52,7 @@ def test(
         hook.draw = True
         hook.test_out_dir = str(show_dir)
     runner = build_runner(cfg, ('test',))
-    load_weights(runner.model, checkpoint)
+    check_trained_classes(cfg, load_weights(runner.model, checkpoint), 'test')
     if out is not None:
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=str(out)))
     metrics: dict[str, Any] = runner.test()

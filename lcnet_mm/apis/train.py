@@ -54,20 +54,22 @@ def enable_amp(cfg: Config) -> None:
 
 
 def build_runner(cfg: Config, splits: Sequence[str]) -> Runner:
-    """Check the data of these splits and build the runner.
+    """Check the data of these splits, build the runner, and log what the data are.
 
     Raises:
-        UserError: a file is missing or the config cannot be built.
+        UserError: the data have an error or the config cannot be built.
     """
     # Our configs import it themselves; any other config needs its loader of checkpoints to resume, and amp its wrapper.
     import_module('lcnet_mm.engine')
-    check_data(cfg, tuple(splits))
+    report = check_data(cfg, splits)
     # mmengine keeps one visualizer for each name, and it would go on writing into the folder of an earlier run.
     if cfg.get('visualizer'):
         cfg.visualizer.pop('name', None)
     with as_user_error('the config cannot be built', *BUILD_ERRORS):
         runner: Runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)  # type: ignore[arg-type]
-        return runner
+    if report.summaries:
+        runner.logger.info(f'The data:\n{report.format_table()}')
+    return runner
 
 
 def train(

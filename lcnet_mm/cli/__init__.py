@@ -46,7 +46,7 @@ COMMANDS = {
     'benchmark-runtime': _Command('compare the runtime with mmdet and mmdeploy, from file to detections', 'deploy'),
     'benchmark-training': _Command('measure where the time of a training step goes', 'deploy'),
     'complexity': _Command('count parameters, multiply-adds and FLOPs', 'backbone'),
-    'check': _Command('check a COCO annotation file', 'backbone'),
+    'check': _Command('check the data of a config, an annotation file, a list or a folder', 'backbone'),
     'convert': _Command('convert published weights into a checkpoint', 'backbone'),
     'compare': _Command('train configs with several seeds and compare a metric', 'backbone'),
     'mine': _Command('choose images of an unlabeled pool for distillation', 'backbone'),

@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 
 from ..utils.files import write_atomically
-from .coco import Finding, Findings
+from .report import Findings, Report, Summary
+from .rules import ERROR, NOTE
 
 IMAGE_SUFFIX = '_leftImg8bit.png'
 LABEL_SUFFIX = '_gtFine_labelIds.png'
@@ -25,51 +26,37 @@ SPLITS = ('train', 'val', 'test')
 
 
 class CityscapesError(ValueError):
-    """A folder that is no Cityscapes folder at all."""
+    """A folder that is not a Cityscapes folder at all."""
 
 
 @dataclass
-class CityscapesReport:
+class CityscapesReport(Report):
     """What :func:`prepare_cityscapes` found and made.
 
     Attributes:
-        root: The folder.
         images: Number of images by split.
         converted: Number of maps made now.
         kept: Number of maps that were there already.
         pixels: Share of each class among the labeled pixels of the maps made now.
-        findings: Faults first, remarks after them.
     """
 
-    root: str
-    images: dict[str, int]
+    images: dict[str, int] = field(default_factory=dict)
     converted: int = 0
     kept: int = 0
     pixels: dict[str, float] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:
-        """Whether there are no faults; remarks do not count."""
-        return not any(finding.error for finding in self.findings)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON types."""
-        return {**vars(self), 'ok': self.ok, 'findings': [vars(finding) for finding in self.findings]}
+        return {**super().to_dict(), 'images': self.images, 'converted': self.converted, 'kept': self.kept}
 
     def format_table(self) -> str:
-        """Return the report as text."""
-        lines = [f'{self.root}: ' + ', '.join(f'{count} {split}' for split, count in self.images.items()) + ' images']
-        lines.append(f'maps of train ids: {self.converted} made, {self.kept} kept')
-        width = max((len(name) for name in self.pixels), default=0)
-        lines += [f'  {name:<{width}}  {share:8.3%}' for name, share in self.pixels.items()]
-        lines += [finding.format() for finding in self.findings]
-        lines.append('no errors' if self.ok else 'errors were found')
-        return '\n'.join(lines)
+        """Return the report as text for one screen."""
+        counts = ', '.join(f'{count} {split}' for split, count in self.images.items())
+        return f'{counts} images; maps of train ids: {self.converted} made, {self.kept} kept\n{super().format_table()}'
 
 
 @dataclass
-class Pair:
+class _Pair:
     """An image and the file that its labels come from."""
 
     split: str
@@ -89,7 +76,7 @@ def train_id_table() -> np.ndarray:
     return table
 
 
-def find_pairs(root: Path, findings: Findings) -> Iterator[Pair]:
+def _find_pairs(root: Path, findings: Findings) -> Iterator[_Pair]:
     """Yield the images of all splits that have labels; those without are findings."""
     for split in SPLITS:
         images = sorted((root / 'leftImg8bit' / split).glob(f'*/*{IMAGE_SUFFIX}'))
@@ -100,13 +87,14 @@ def find_pairs(root: Path, findings: Findings) -> Iterator[Pair]:
             folder = root / 'gtFine' / split / image.parent.name
             for suffix in (LABEL_SUFFIX, POLYGON_SUFFIX):
                 if (folder / (stem + suffix)).is_file():
-                    yield Pair(split, image, folder / (stem + suffix), folder / (stem + TRAIN_ID_SUFFIX))
+                    yield _Pair(split, image, folder / (stem + suffix), folder / (stem + TRAIN_ID_SUFFIX))
                     break
             else:
-                findings.add(f'{split} image without {LABEL_SUFFIX} or {POLYGON_SUFFIX}', image.name)
+                text = f'{split} image without {LABEL_SUFFIX} or {POLYGON_SUFFIX}'
+                findings.add('labels-missing', image.name, text=text)
         for label in sorted((root / 'gtFine' / split).glob(f'*/*{LABEL_SUFFIX}')):
             if (label.parent.name, label.name.removesuffix(LABEL_SUFFIX)) not in stems:
-                findings.add(f'{split} label map without an image', label.name)
+                findings.add('labels-without-image', label.name, severity=ERROR)
 
 
 def prepare_cityscapes(
@@ -142,26 +130,26 @@ def prepare_cityscapes(
             f'{root} has no images leftImg8bit/{{train,val,test}}/CITY/*{IMAGE_SUFFIX}; name the folder that holds '
             f'leftImg8bit and gtFine'
         )
-    findings = Findings(max_listed)
+    findings = Findings(str(root), max_listed)
     for split in ('train', 'val'):
         if not images[split]:
-            findings.add('split without images', split)
-    pairs = list(find_pairs(root, findings))
-    report = CityscapesReport(str(root), images)
+            findings.add('cityscapes-split', split)
+    pairs = list(_find_pairs(root, findings))
+    report = CityscapesReport(images=images)
     table = train_id_table()
     counts = np.zeros(256, np.int64)
     sizes: Counter[tuple[int, int]] = Counter()
 
-    def work(pair: Pair) -> tuple[np.ndarray | None, list[tuple[str, str]], tuple[int, int] | None]:
+    def work(pair: _Pair) -> tuple[np.ndarray | None, list[tuple[str, str]], tuple[int, int] | None]:
         if convert and pair.target.is_file() and pair.target.stat().st_mtime >= pair.source.stat().st_mtime:
             return None, [], None
-        return convert_labels(pair, table, convert)
+        return _convert_labels(pair, table, convert)
 
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         results = tqdm(pool.map(work, pairs), total=len(pairs), desc='label maps', unit='map', disable=not progress)
         for pair, (histogram, faults, size) in zip(pairs, results, strict=True):
-            for text, example in faults:
-                findings.add(text, example)
+            for rule, example in faults:
+                findings.add(rule, example)
             if faults:
                 continue
             if histogram is None:
@@ -174,51 +162,53 @@ def prepare_cityscapes(
                 sizes[size] += 1
     if len(sizes) > 1:
         shown = ', '.join(f'{width}x{height}: {count}' for (width, height), count in sizes.most_common(3))
-        findings.add('images differ in size', shown, error=False)
-    report.pixels = class_shares(counts)
+        findings.add('cityscapes-sizes', shown)
+    report.pixels = _class_shares(counts)
     for name, share in report.pixels.items():
         if share == 0:
-            findings.add('class without a pixel', name, error=False)
-    report.findings = findings.sorted()
+            findings.add('labels-class-unused', name, severity=NOTE)
+    used = sum(1 for pair in pairs if pair.split != 'test')
+    summary = Summary(str(root), 'Cityscapes', sum(images.values()), used, 'share of pixels', report.pixels)
+    report.add(findings, summary)
     return report
 
 
-def convert_labels(
-    pair: Pair, table: np.ndarray, convert: bool
+def _convert_labels(
+    pair: _Pair, table: np.ndarray, convert: bool
 ) -> tuple[np.ndarray | None, list[tuple[str, str]], tuple[int, int] | None]:
     """Check one label map and write its train ids.
 
     Returns:
-        The histogram of train ids ``(256,)``, the faults as text and example, and the width and height.
+        The histogram of train ids ``(256,)``, the faults as rule and example, and the width and height.
     """
     image = cv2.imread(str(pair.image), cv2.IMREAD_REDUCED_GRAYSCALE_8)
     if image is None:
-        return None, [('image cannot be decoded', pair.image.name)], None
+        return None, [('file-undecodable', pair.image.name)], None
     try:
-        labels = read_label_ids(pair.source)
+        labels = _read_label_ids(pair.source)
     except (OSError, ValueError, KeyError, cv2.error) as error:
-        return None, [('label file cannot be read', f'{pair.source.name}: {error}')], None
+        return None, [('cityscapes-source', f'{pair.source.name}: {error}')], None
     height, width = labels.shape
     if image.shape != (-(-height // 8), -(-width // 8)):
         # The reduced image tells the size only roughly.
         whole = cv2.imread(str(pair.image), cv2.IMREAD_GRAYSCALE)
         if whole is None:
-            return None, [('image cannot be decoded', pair.image.name)], None
+            return None, [('file-undecodable', pair.image.name)], None
         if whole.shape != labels.shape:
             example = f'{pair.source.name} {width}x{height}, image {whole.shape[1]}x{whole.shape[0]}'
-            return None, [('label map of another size than its image', example)], None
+            return None, [('labels-size', example)], None
     mapped = table[labels]
     unknown = np.unique(labels[mapped < 0])
     if len(unknown):
         example = f'{pair.source.name}: {", ".join(map(str, unknown[:5]))}'
-        return None, [('label map with ids that are not in the table of cityscapesscripts', example)], None
+        return None, [('cityscapes-id', example)], None
     train_ids = mapped.astype(np.uint8)
     if convert:
         write_atomically(pair.target, cv2.imencode('.png', train_ids)[1].tobytes())
     return np.bincount(train_ids.ravel(), minlength=256), [], (width, height)
 
 
-def read_label_ids(path: Path) -> np.ndarray:
+def _read_label_ids(path: Path) -> np.ndarray:
     """Label ids ``(H, W)`` from a map, or drawn from polygons by ``cityscapesscripts``.
 
     Raises:
@@ -244,7 +234,7 @@ def read_label_ids(path: Path) -> np.ndarray:
     return labels
 
 
-def class_shares(counts: np.ndarray) -> dict[str, float]:
+def _class_shares(counts: np.ndarray) -> dict[str, float]:
     """Return the share of each of the 19 classes among the pixels that have a class; empty if there are none."""
     from cityscapesscripts.helpers.labels import trainId2label
 

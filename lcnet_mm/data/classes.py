@@ -61,8 +61,3 @@ def head_class_numbers(model: dict[str, Any], prefix: str = '') -> Iterator[tupl
             if 'num_classes' in part:
                 yield f'{prefix}{name}', part['num_classes']
             yield from head_class_numbers(part, f'{prefix}{name}.')
-
-
-def shorten(names: list[str], count: int = 10) -> str:
-    """Name the first few of a list."""
-    return ', '.join(map(repr, names[:count])) + (f' … ({len(names)} in all)' if len(names) > count else '')

@@ -18,7 +18,7 @@ class HardPixelCrossEntropyLoss(nn.Module):
     """Mean cross entropy of the pixels whose own class has a low probability.
 
     A pixel counts if that probability is below ``thresh``, or below that of the ``min_kept``-th hardest pixel where
-    this is higher; if a batch has at most ``min_kept`` labelled pixels, all count. mmseg's ``OHEMPixelSampler`` and
+    this is higher; if a batch has at most ``min_kept`` labeled pixels, all count. mmseg's ``OHEMPixelSampler`` and
     PaddleSeg choose the same pixels but for ties, but mmseg divides by the number of all pixels, and its
     ``OhemCrossEntropy`` gives NaN where all probabilities are equal. Source: docs/specification/mobileseg.md#loss.
 
@@ -66,11 +66,11 @@ class HardPixelCrossEntropyLoss(nn.Module):
         return self.loss_weight * mean
 
     @torch.no_grad()
-    def hard_pixels(self, loss: Tensor, labelled: Tensor) -> Tensor:
+    def hard_pixels(self, loss: Tensor, labeled: Tensor) -> Tensor:
         """Return which pixels count, ``(N, H, W)``, from the cross entropy of each and whether it has a class."""
-        if self.min_kept >= int(labelled.sum()):
-            return labelled
+        if self.min_kept >= int(labeled.sum()):
+            return labeled
         # The cross entropy is minus the logarithm of the probability of the pixel's own class.
         probability = torch.exp(-loss)
-        hardest = probability[labelled].kthvalue(self.min_kept).values
-        return labelled & (probability < hardest.clamp(min=self.thresh))
+        hardest = probability[labeled].kthvalue(self.min_kept).values
+        return labeled & (probability < hardest.clamp(min=self.thresh))

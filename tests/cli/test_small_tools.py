@@ -42,6 +42,31 @@ def test_check_dataset(digits, tmp_path):
     assert_one_line_error(run_tool('check_dataset.py', tmp_path / 'none.json'), 'none.json', 'does not exist')
 
 
+def test_repaired_annotations(digits, tmp_path):
+    doc = json.loads((digits / 'annotations' / 'instances_val2017.json').read_text())
+    for annotation in doc['annotations']:
+        del annotation['area']
+    (tmp_path / 'a.json').write_text(json.dumps(doc))
+    result = run_tool('check_dataset.py', tmp_path / 'a.json', '--fix', tmp_path / 'b.json')
+    assert result.returncode == 0 and f'{len(doc["annotations"])} x area computed' in result.stdout, result.stderr
+    assert json.loads((tmp_path / 'a.json').read_text()) == doc
+    again = run_tool('check_dataset.py', tmp_path / 'a.json', '--fix', tmp_path / 'b.json')
+    assert_one_line_error(again, 'b.json exists already')
+
+
+def test_the_data_of_a_config(digits, tmp_path):
+    options = [f'{split}_dataloader.dataset.data_root={digits}/' for split in ('train', 'val', 'test')]
+    options += [f'{name}_evaluator.ann_file={digits}/annotations/instances_val2017.json' for name in ('val', 'test')]
+    config = ROOT / 'configs/demo/lcnet_0.5x_digits.py'
+    result = run_tool('check_dataset.py', config, '--json', tmp_path / 'r.json', '--cfg-options', *options)
+    # 12 images are fewer than the batch of 16.
+    assert result.returncode == 1 and '[config-batch]' in result.stdout, result.stderr
+    assert 'train: ' in result.stdout and '12 images, 12 used' in result.stdout
+    findings = json.loads((tmp_path / 'r.json').read_text())['findings']
+    assert [finding['rule'] for finding in findings] == ['config-batch']
+    assert_one_line_error(run_tool('check_dataset.py', config, '--fix', 'x.json'), 'a config says itself', '--fix')
+
+
 def test_complexity(tmp_path):
     names = ['lcnet_0.5x', 'mobilenetv3_large_0.35x']
     configs = [f'configs/picodet_like/{name}_coco.py' for name in names]

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from dataclasses import FrozenInstanceError
 
+import cv2
+import numpy as np
 import pytest
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
@@ -154,7 +156,7 @@ def imagenet_like(tmp_path):
     """Folders of ten classes."""
     for label in range(10):
         (tmp_path / 'train' / str(label)).mkdir(parents=True)
-        (tmp_path / 'train' / str(label) / 'a.png').touch()
+        cv2.imwrite(str(tmp_path / 'train' / str(label) / 'a.png'), np.full((8, 8), label, np.uint8))
     return tmp_path
 
 

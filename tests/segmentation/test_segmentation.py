@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from lcnet_mm.apis import load_config, predict, test, train
 from lcnet_mm.latency.complexity import measure
-from lcnet_mm.segmentation import ClassWeightedCrossEntropyLoss
+from lcnet_mm.segmentation import ClassWeightedCrossEntropyLoss, LoadCheckedAnnotations
 from lcnet_mm.utils.errors import UserError
 from lcnet_mm.utils.models import build_model
 
@@ -224,6 +224,12 @@ def test_wrong_label_maps_are_named(kind, streets, tmp_path):
     copy, file = labels_of(streets, tmp_path, change)
     with pytest.raises(UserError, match=f'(?s){file.name}.*{message}'):
         train(streets_config(copy, **{'train_dataloader.batch_size': 6}), work_dir=tmp_path / 'work')
+    assert not (tmp_path / 'work').exists()
+    # Before a training only a sample of the maps is read; the others are checked when they are loaded.
+    image = file.name.replace('gtFine_labelTrainIds', 'leftImg8bit')
+    sample = dict(seg_map_path=str(file), img_path=image, ori_shape=(64, 128), reduce_zero_label=False, seg_fields=[])
+    with pytest.raises(UserError, match=f'(?s){file.name}.*{message}'):
+        LoadCheckedAnnotations(num_classes=19).transform(sample)
 
 
 def test_missing_label_map_is_named_before_training(streets, tmp_path):
