@@ -1,4 +1,4 @@
-"""What happens to an image: geometry by OpenCV, colour and normalisation inside the OpenVINO graph.
+"""What happens to an image: geometry by OpenCV, color and normalization inside the OpenVINO graph.
 
 The resize stays outside: OpenCV's kernel on uint8 is the one that the model was trained and tested with, to the last
 bit, and it is faster than the graph's, which has to take a new shape with every image (docs/deploy.md has the ratio).
@@ -22,17 +22,18 @@ KERNELS = dict(
     area=cv2.INTER_AREA,
     lanczos=cv2.INTER_LANCZOS4,
 )
+PILLOW_KERNELS = ('nearest', 'bilinear', 'bicubic', 'box', 'lanczos', 'hamming')
 
 
 def apply_steps(image: np.ndarray, description: dict[str, Any]) -> tuple[np.ndarray, tuple[float, float]]:
     """Bring an image to the network's size.
 
     Args:
-        image: BGR ``(H, W, 3)`` uint8.
+        image: BGR ``(H, W, 3)`` or gray ``(H, W, 1)`` uint8.
         description: ``input`` of ``model.json``.
 
     Returns:
-        The image ``(h, w, 3)``, and the factors of width and height by which it was resized.
+        The image ``(h, w, channels)``, and the factors of width and height by which it was resized.
     """
     scale = (1.0, 1.0)
     for step in description['steps']:
@@ -41,6 +42,10 @@ def apply_steps(image: np.ndarray, description: dict[str, Any]) -> tuple[np.ndar
             crop_width, crop_height = step['size']
             top, left = max(0, round((height - crop_height) / 2)), max(0, round((width - crop_width) / 2))
             image = image[top : top + crop_height, left : left + crop_width]
+            continue
+        if step['type'] == 'pad':
+            pad_width, pad_height = step['size']
+            image = pad(image, max(0, pad_height - height), max(0, pad_width - width), step['value'])
             continue
         if step['type'] == 'resize_edge':
             size = edge_size(width, height, step['size'], step.get('edge', 'short'))
@@ -52,13 +57,19 @@ def apply_steps(image: np.ndarray, description: dict[str, Any]) -> tuple[np.ndar
             size = tuple(step['size'])
         size = (max(1, size[0]), max(1, size[1]))
         image = resize(image, size, step['interpolation'], step.get('backend', 'cv2'))
-        scale = (size[0] / width, size[1] / height)
+        scale = (scale[0] * (size[0] / width), scale[1] * (size[1] / height))
     divisor = description['pad_size_divisor']
     bottom, right = -image.shape[0] % divisor, -image.shape[1] % divisor
     if bottom or right:
-        value = description['pad_value']
-        image = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=[value] * 3)
-    return image, scale
+        image = pad(image, bottom, right, description['pad_value'])
+    return np.ascontiguousarray(image), scale
+
+
+def pad(image: np.ndarray, bottom: int, right: int, value: float | list[float]) -> np.ndarray:
+    """Pad an image ``(H, W, C)`` with one value, or with one for each channel, by so many rows and columns."""
+    values = value if isinstance(value, list) else [value] * image.shape[2]
+    padded = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=values)
+    return padded.reshape(*padded.shape[:2], image.shape[2])
 
 
 def edge_size(width: int, height: int, length: int, edge: str) -> tuple[int, int]:
@@ -71,7 +82,7 @@ def edge_size(width: int, height: int, length: int, edge: str) -> tuple[int, int
 
 
 def resize(image: np.ndarray, size: tuple[int, int], interpolation: str, backend: str) -> np.ndarray:
-    """Resize an image ``(H, W, 3)`` to a width and height with the library that the model was tested with.
+    """Resize an image ``(H, W, C)`` to a width and height with the library that the model was tested with.
 
     Args:
         image: uint8.
@@ -82,22 +93,31 @@ def resize(image: np.ndarray, size: tuple[int, int], interpolation: str, backend
     Raises:
         UserError: Pillow is needed and not installed.
     """
+    channels = image.shape[2]
     if backend == 'cv2':
-        return cv2.resize(image, size, interpolation=KERNELS[interpolation])
+        # OpenCV leaves out the axis of a single channel.
+        return cv2.resize(image, size, interpolation=KERNELS[interpolation]).reshape(*size[::-1], channels)
     try:
         from PIL import Image
     except ImportError as error:
         raise UserError('the model was tested with images that Pillow resized: pip install pillow') from error
-    return np.array(Image.fromarray(image).resize(size, getattr(Image.Resampling, interpolation.upper())))
+    source = Image.fromarray(image[..., 0] if channels == 1 else image)
+    resized = source.resize(size, getattr(Image.Resampling, interpolation.upper()))
+    return np.array(resized).reshape(*size[::-1], channels)
 
 
 def compile_preprocessing(model: openvino.Model, description: dict[str, Any]) -> openvino.Model:
-    """Put colour order, conversion to float and normalisation into the graph, whose input becomes uint8 NHWC BGR."""
+    """Put color order, conversion to float and normalization into the graph.
+
+    Its input becomes uint8 NHWC, BGR or gray.
+    """
     processor = PrePostProcessor(model)
     channels_first = openvino.Layout('NCHW')
     entry = processor.input()
     tensor = entry.tensor()
-    tensor.set_element_type(openvino.Type.u8).set_layout(openvino.Layout('NHWC')).set_color_format(ColorFormat.BGR)
+    tensor.set_element_type(openvino.Type.u8).set_layout(openvino.Layout('NHWC'))
+    if description['color'] != 'GRAY':
+        tensor.set_color_format(ColorFormat.BGR)
     steps = entry.preprocess()
     steps.convert_element_type(openvino.Type.f32)
     if description['color'] == 'RGB':
