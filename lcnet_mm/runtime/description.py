@@ -21,6 +21,7 @@ FORMS: dict[str, dict[str, tuple[str, ...]]] = {
     'segmentation': {'argmax': ('output',), 'logits': ('output',), 'sigmoid': ('output',)},
     'classification': {'softmax': ('output',)},
 }
+_STEPS = ('resize', 'resize_inside', 'resize_edge', 'center_crop', 'pad')
 # No side of an image in a step is longer; larger numbers come from a damaged file.
 _MAX_SIDE = 2**16
 
@@ -94,7 +95,9 @@ def _check_file(file: Path, description: dict[str, Any]) -> None:
     digest = description.get('sha256', {}).get(file.name)
     try:
         if digest is not None and sha256(file) != digest:
-            raise UserError(f'{file} is damaged or another model: its SHA-256 is not {digest}; export the model again')
+            raise UserError(
+                f'{file} cannot be read: its SHA-256 is not that of the export; it is damaged, export the model again'
+            )
     except OSError as error:
         raise UserError(f'{file} cannot be read: {error.strerror or error}') from error
 
@@ -107,9 +110,9 @@ def check_description(description: dict[str, Any]) -> None:
     """
     task = description.get('task')
     _require(isinstance(task, str) and task in FORMS, f'task {task!r} is none of {", ".join(FORMS)}')
-    classes = description.get('classes')
+    classes: Any = description.get('classes')
+    palette: Any = description.get('palette')
     _require(_is_list(classes, _is_text) and bool(classes), 'classes must be a list of names')
-    palette = description.get('palette')
     _require(
         palette is None
         or (
@@ -175,7 +178,7 @@ def _check_input(entry: Any) -> None:
         )
     _require(all(entry['std']), 'input.std must not be 0')
     _require(_is_int(entry.get('pad_size_divisor'), 1, _MAX_SIDE), 'input.pad_size_divisor must be at least 1')
-    _require(_is_value(entry.get('pad_value'), channels), 'input.pad_value must be a number')
+    _require(_is_number(entry.get('pad_value')), 'input.pad_value must be a number')
     steps = entry.get('steps')
     _require(_is_list(steps, lambda step: isinstance(step, dict)), 'input.steps must be a list')
     for step in steps:
@@ -184,8 +187,11 @@ def _check_input(entry: Any) -> None:
 
 def _check_step(step: dict[str, Any], channels: int) -> None:
     """Check one of ``input.steps``."""
-    kind = step.get('type')
-    _require(kind in ('resize', 'resize_edge', 'center_crop', 'pad'), f'input.steps has the unknown step {kind!r}')
+    kind: Any = step.get('type')
+    _require(
+        kind in ('resize', 'resize_inside', 'resize_edge', 'center_crop', 'pad'),
+        f'input.steps has the unknown step {kind!r}',
+    )
     if kind == 'resize_edge':
         _require(_is_int(step.get('size'), 1, _MAX_SIDE), 'the size of resize_edge must be a length')
         _require(
@@ -196,7 +202,7 @@ def _check_step(step: dict[str, Any], channels: int) -> None:
             _is_list(step.get('size'), lambda side: _is_int(side, 1, _MAX_SIDE), 2),
             f'the size of {kind} must be a width and a height',
         )
-    if kind in ('resize', 'resize_edge'):
+    if kind.startswith('resize'):
         backend, interpolation = step.get('backend', 'cv2'), step.get('interpolation')
         kernels = {'cv2': tuple(KERNELS), 'pillow': PILLOW_KERNELS}
         _require(

@@ -187,7 +187,7 @@ class Model:
                 request.infer([array[None]], share_inputs=True)
             except RuntimeError as error:
                 raise UserError(self._refusal(array)) from error
-            outputs = self._outputs(request)
+            outputs = self.outputs(request)
         return self.finish(outputs, geometry)
 
     def prepare(self, image: ImageInput) -> tuple[np.ndarray, Geometry]:
@@ -279,7 +279,7 @@ class Model:
             entry.request.wait()
         except RuntimeError:
             return entry.error
-        return self.finish(self._outputs(entry.request), entry.geometry)
+        return self.finish(self.outputs(entry.request), entry.geometry)
 
     def _refusal(self, array: np.ndarray) -> str:
         """Say that OpenVINO does not take an input."""
@@ -289,7 +289,7 @@ class Model:
             f'the model again'
         )
 
-    def _outputs(self, request: Any) -> dict[str, np.ndarray]:
+    def outputs(self, request: Any) -> dict[str, np.ndarray]:
         """Return copies of a request's outputs, without the batch axis."""
         return {name: request.get_tensor(name).data[0].copy() for name in self.names}
 

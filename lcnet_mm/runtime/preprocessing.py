@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import openvino
+from openvino import opset13 as opset
 from openvino.preprocess import ColorFormat, PrePostProcessor
 
 from ..utils.errors import UserError
@@ -26,7 +27,7 @@ PILLOW_KERNELS = ('nearest', 'bilinear', 'bicubic', 'box', 'lanczos', 'hamming')
 
 
 def apply_steps(image: np.ndarray, description: dict[str, Any]) -> tuple[np.ndarray, tuple[float, float]]:
-    """Bring an image to the network's size.
+    """Bring an image to the network's size; padding to a multiple of ``pad_size_divisor`` is done in the graph.
 
     Args:
         image: BGR ``(H, W, 3)`` or gray ``(H, W, 1)`` uint8.
@@ -49,6 +50,9 @@ def apply_steps(image: np.ndarray, description: dict[str, Any]) -> tuple[np.ndar
             continue
         if step['type'] == 'resize_edge':
             size = edge_size(width, height, step['size'], step.get('edge', 'short'))
+        elif step['type'] == 'resize_inside':
+            factor = min(step['size'][0] / width, step['size'][1] / height)
+            size = (int(width * factor + 0.5), int(height * factor + 0.5))
         elif step['keep_ratio']:
             longest, shortest = max(step['size']), min(step['size'])
             factor = min(longest / max(height, width), shortest / min(height, width))
@@ -58,10 +62,6 @@ def apply_steps(image: np.ndarray, description: dict[str, Any]) -> tuple[np.ndar
         size = (max(1, size[0]), max(1, size[1]))
         image = resize(image, size, step['interpolation'], step.get('backend', 'cv2'))
         scale = (scale[0] * (size[0] / width), scale[1] * (size[1] / height))
-    divisor = description['pad_size_divisor']
-    bottom, right = -image.shape[0] % divisor, -image.shape[1] % divisor
-    if bottom or right:
-        image = pad(image, bottom, right, description['pad_value'])
     return np.ascontiguousarray(image), scale
 
 
@@ -107,7 +107,7 @@ def resize(image: np.ndarray, size: tuple[int, int], interpolation: str, backend
 
 
 def compile_preprocessing(model: openvino.Model, description: dict[str, Any]) -> openvino.Model:
-    """Put color order, conversion to float and normalization into the graph.
+    """Put color order, conversion to float, normalization and padding into the graph.
 
     Its input becomes uint8 NHWC, BGR or gray.
     """
@@ -124,4 +124,28 @@ def compile_preprocessing(model: openvino.Model, description: dict[str, Any]) ->
         steps.convert_color(ColorFormat.RGB)
     steps.mean([float(value) for value in description['mean']]).scale([float(value) for value in description['std']])
     entry.model().set_layout(channels_first)
+    if description['pad_size_divisor'] > 1:
+        _pad_input(model, description['pad_size_divisor'], description['pad_value'])
     return processor.build()
+
+
+def _pad_input(model: openvino.Model, divisor: int, value: float) -> None:
+    """Pad the input of a network NCHW at the bottom and at the right to multiples of a divisor.
+
+    As the data preprocessors of the mm libraries do, after normalization.
+    """
+    (parameter,) = model.get_parameters()
+    consumers = parameter.output(0).get_target_inputs()
+    shape = opset.shape_of(parameter, 'i64')
+    sides = np.array([0, 0, 1, 1], np.int64)
+    missing = opset.floor_mod(opset.negative(shape), opset.constant(np.array([divisor] * 4, np.int64)))
+    padded = opset.pad(
+        parameter,
+        opset.constant(np.zeros(4, np.int64)),
+        opset.multiply(missing, opset.constant(sides)),
+        'constant',
+        opset.constant(np.float32(value)),
+    )
+    for consumer in consumers:
+        consumer.replace_source_output(padded.output(0))
+    model.validate_nodes_and_infer_types()
