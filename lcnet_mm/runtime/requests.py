@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from queue import LifoQueue
 from threading import Lock
 from typing import Any
 
@@ -14,12 +15,14 @@ from ..utils.openvino import openvino_core
 
 
 class RequestPool:
-    """Lend an infer request to each call that runs at the same time as others.
+    """Lend an infer request to each call, and no request to two calls at once.
 
-    A single call at a time runs on the model compiled for latency. A call that finds another one running takes a
-    request of a second model, compiled at the first such call, which runs as many inferences side by side as there are
-    cores for. Both compute the same values. A process that was forked has none of the threads of OpenVINO, so it
-    compiles its own models.
+    A call that runs alone has the request of a model compiled for latency. While calls overlap, they take requests of a
+    second model, compiled at the first such call, which runs as many inferences side by side as there are cores for
+    ``threads`` each; where that is one, they take turns. More at once would only make each of them slower. Reading,
+    resizing and what follows the network are not held up in any case. Both models compute the same values.
+
+    A process that was forked has none of OpenVINO's threads, so it compiles its own models.
 
     Args:
         model: The model.
@@ -32,7 +35,7 @@ class RequestPool:
 
     def __init__(self, model: openvino.Model, options: dict[str, Any], threads: int | None) -> None:
         self._model, self._options, self._threads = model, options, threads
-        self._state = _Compiled(model, self._latency_options())
+        self._state = self._compile()
 
     @property
     def compiled(self) -> openvino.CompiledModel:
@@ -42,43 +45,58 @@ class RequestPool:
     def throughput(self) -> openvino.CompiledModel:
         """Return the model compiled for inferences side by side; the first call compiles it."""
         state = self._current()
-        with state.lock:
+        with state.compile_lock:
             if state.throughput is None:
                 state.throughput = openvino_core().compile_model(self._model, 'CPU', self._throughput_options())
+                for _ in range(self._side_by_side()):
+                    state.idle.put(state.throughput.create_infer_request())
             return state.throughput
 
     @contextmanager
     def request(self) -> Iterator[openvino.InferRequest]:
-        """Lend a request that no other thread has."""
+        """Lend a request, waiting for one while as many inferences run as there are cores for."""
         state = self._current()
-        # Taking from a list and adding to it are atomic.
-        for idle in (state.first, state.others):
-            try:
-                request = idle.pop()
-            except IndexError:
-                continue
-            break
-        else:
-            idle, request = state.others, self.throughput().create_infer_request()
+        if self._side_by_side() == 1:
+            with state.turn:
+                yield state.single
+            return
+        with state.count_lock:
+            # Nobody else runs, so that the request for single calls is idle.
+            alone = state.running == 0
+            state.running += 1
         try:
-            yield request
+            if alone:
+                yield state.single
+                return
+            self.throughput()
+            request = state.idle.get()
+            try:
+                yield request
+            finally:
+                state.idle.put(request)
         finally:
-            idle.append(request)
+            with state.count_lock:
+                state.running -= 1
 
     def _current(self) -> _Compiled:
         """Return what was compiled in this process, compiling it in one that was forked."""
         if self._state.process != os.getpid():
-            self._state = _Compiled(self._model, self._latency_options())
+            self._state = self._compile()
         return self._state
 
-    def _latency_options(self) -> dict[str, Any]:
-        return self._options if self._threads is None else {**self._options, 'INFERENCE_NUM_THREADS': self._threads}
+    def _compile(self) -> _Compiled:
+        threads = {} if self._threads is None else dict(INFERENCE_NUM_THREADS=self._threads)
+        return _Compiled(openvino_core().compile_model(self._model, 'CPU', {**self._options, **threads}))
+
+    def _side_by_side(self) -> int:
+        """Return how many inferences there are cores for."""
+        return 1 if self._threads is None else max(1, len(os.sched_getaffinity(0)) // self._threads)
 
     def _throughput_options(self) -> dict[str, Any]:
         options = {**self._options, 'PERFORMANCE_HINT': 'THROUGHPUT'}
         if self._threads is None:
             return options
-        streams = max(1, len(os.sched_getaffinity(0)) // self._threads)
+        streams = self._side_by_side()
         return {**options, 'NUM_STREAMS': streams, 'INFERENCE_NUM_THREADS': streams * self._threads}
 
 
@@ -88,16 +106,22 @@ class _Compiled:
     Attributes:
         process: Its id.
         latency: The model for single calls.
+        single: Its request.
+        turn: Held while ``single`` is used, where no second model is.
+        running: Number of calls that run.
+        count_lock: For ``running``.
         throughput: The model for calls at the same time, or None before the first of these.
-        lock: For compiling the latter.
-        first: The request of ``latency``, while it is idle.
-        others: The idle requests of ``throughput``.
+        compile_lock: For compiling it.
+        idle: Its idle requests.
     """
 
-    def __init__(self, model: openvino.Model, options: dict[str, Any]) -> None:
+    def __init__(self, latency: openvino.CompiledModel) -> None:
         self.process = os.getpid()
-        self.latency = openvino_core().compile_model(model, 'CPU', options)
+        self.latency = latency
+        self.single = latency.create_infer_request()
+        self.turn = Lock()
+        self.running = 0
+        self.count_lock = Lock()
         self.throughput: openvino.CompiledModel | None = None
-        self.lock = Lock()
-        self.first = [self.latency.create_infer_request()]
-        self.others: list[openvino.InferRequest] = []
+        self.compile_lock = Lock()
+        self.idle: LifoQueue[openvino.InferRequest] = LifoQueue()
