@@ -3,15 +3,58 @@
 from __future__ import annotations
 
 import os
+import weakref
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import LifoQueue
 from threading import Lock
 from typing import Any
 
+import numpy as np
 import openvino
+from openvino import opset13 as opset
 
 from ..utils.openvino import openvino_core
+
+
+class _ForkGuard:
+    """Keep forked processes from waiting for threads of their parent.
+
+    OpenVINO gives the threads of a model that was closed to the next one of the same options. In a forked process these
+    threads are not there, and a model that is given them waits for ever. So while a process is forked, tiny models hold
+    the threads of all models that were closed; the forked process keeps them, and the models of its parent, for good.
+    """
+
+    def __init__(self) -> None:
+        # For each set of options, how many models are open, and how many were at most.
+        self._open: Counter[str] = Counter()
+        self._most: dict[str, tuple[int, dict[str, Any]]] = {}
+        self._held: list[openvino.CompiledModel] = []
+        os.register_at_fork(before=self._hold, after_in_parent=self._held.clear)
+
+    def watch(self, compiled: openvino.CompiledModel, options: dict[str, Any]) -> None:
+        """Count a model as open until it goes."""
+        key = repr(sorted(options.items()))
+        self._open[key] += 1
+        self._most[key] = (max(self._open[key], self._most.get(key, (0, {}))[0]), options)
+        weakref.finalize(compiled, self._open.subtract, [key])
+
+    def _hold(self) -> None:
+        missing = [(most - self._open[key], options) for key, (most, options) in self._most.items()]
+        for options in (options for count, options in missing for _ in range(count)):
+            value = opset.parameter([1], np.float32)
+            tiny = openvino.Model([opset.result(opset.relu(value))], [value])
+            self._held.append(openvino_core().compile_model(tiny, 'CPU', options))
+
+
+_guard = _ForkGuard()
+
+
+def _compile_model(model: openvino.Model, options: dict[str, Any]) -> openvino.CompiledModel:
+    compiled = openvino_core().compile_model(model, 'CPU', options)
+    _guard.watch(compiled, options)
+    return compiled
 
 
 class RequestPool:
@@ -35,6 +78,7 @@ class RequestPool:
 
     def __init__(self, model: openvino.Model, options: dict[str, Any], threads: int | None) -> None:
         self._model, self._options, self._threads = model, options, threads
+        self._inherited: list[_Compiled] = []
         self._state = self._compile()
 
     @property
@@ -47,7 +91,7 @@ class RequestPool:
         state = self._current()
         with state.compile_lock:
             if state.throughput is None:
-                state.throughput = openvino_core().compile_model(self._model, 'CPU', self._throughput_options())
+                state.throughput = _compile_model(self._model, self._throughput_options())
                 for _ in range(self._side_by_side()):
                     state.idle.put(state.throughput.create_infer_request())
             return state.throughput
@@ -81,12 +125,13 @@ class RequestPool:
     def _current(self) -> _Compiled:
         """Return what was compiled in this process, compiling it in one that was forked."""
         if self._state.process != os.getpid():
+            self._inherited.append(self._state)
             self._state = self._compile()
         return self._state
 
     def _compile(self) -> _Compiled:
         threads = {} if self._threads is None else dict(INFERENCE_NUM_THREADS=self._threads)
-        return _Compiled(openvino_core().compile_model(self._model, 'CPU', {**self._options, **threads}))
+        return _Compiled(_compile_model(self._model, {**self._options, **threads}))
 
     def _side_by_side(self) -> int:
         """Return how many inferences there are cores for."""
