@@ -124,17 +124,12 @@ def _describe_pad(step: ConfigDict, spec: ModelSpec) -> dict[str, Any]:
     """Describe a padding to a size.
 
     Raises:
-        UserError: the runtime cannot pad so, or mmseg would enlarge the padded map to the size of the image.
+        UserError: the runtime cannot pad so.
     """
     if not step.get('size') or step.get('padding_mode', 'constant') != 'constant':
         raise UserError(
             'the test pipeline has a Pad without a size, or not with a constant, which an exported model cannot '
             'express; give it a size, or set pad_size_divisor of the data_preprocessor'
-        )
-    if spec.task == 'segmentation' and not spec.is_static:
-        raise UserError(
-            'the test pipeline of the segmentor has a Pad; mmseg stretches the padded map over the image, which an '
-            'exported model does not. Set test_cfg=dict(size_divisor=…) of the data_preprocessor instead'
         )
     value = step.get('pad_val', 0)
     value = value.get('img', 0) if isinstance(value, dict) else value

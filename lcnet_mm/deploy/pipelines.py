@@ -104,6 +104,8 @@ def static_pipeline(steps: Sequence[ConfigDict], size: Size, pad_value: Sequence
         )
     resizes = [step for step in steps if step_kind(step) == 'Resize']
     if 'CenterCrop' in kinds or not any(step.get('keep_ratio') for step in resizes):
+        if pipeline_size(steps) == size and resizes:
+            return [deepcopy(step) for step in steps]
         return [step for step in fit_pipeline(steps, size) if step_kind(step) != 'Pad']
     pads = [step for step in steps if step_kind(step) == 'Pad']
     pad = deepcopy(pads[0]) if pads else ConfigDict(type='Pad', pad_val=dict(img=tuple(pad_value)))

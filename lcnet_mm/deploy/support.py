@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ..data.spec import ModelSpec
+from ..data.spec import ModelSpec, step_kind, test_pipeline
 from ..utils.errors import UserError
 
 
@@ -59,6 +59,11 @@ def _check_segmentor(model: Any, test_cfg: Any, cfg: Config) -> None:
     if padding.get('size') or padding.get('size_divisor', 1) > 1:
         raise UserError(
             'data_preprocessor.test_cfg pads the images of a test, which an exported segmentor does not; leave it out'
+        )
+    if any(step_kind(step) == 'Pad' for step in test_pipeline(cfg)):
+        raise UserError(
+            'the test pipeline of the segmentor has a Pad; mmseg stretches the padded map over the image, which an '
+            'exported model does not; leave it out, an export of static shape pads by itself'
         )
     if not hasattr(model, 'decode_head'):
         raise UserError(f'a {type(model).__name__} cannot be exported, only a segmentor with one decode_head')
