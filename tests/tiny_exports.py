@@ -14,20 +14,23 @@ TASKS = ('detection', 'segmentation', 'classification')
 CLASSES = ['disc', 'box', 'line']
 
 
-def make_export(folder: Path, task: str, channels: int = 3, **changes) -> Path:
+def make_export(folder: Path, task: str, channels: int = 3, dynamic: bool = False, **changes) -> Path:
     """Write an export whose outputs depend on the whole image.
 
     Args:
         folder: The folder.
         task: One of :data:`TASKS`.
         channels: Of the input.
+        dynamic: Whether a segmentor takes any size.
         changes: Of the description's ``input``.
     """
     rng = np.random.default_rng(0)
-    image = opset.parameter([1, channels, HEIGHT, WIDTH], np.float32, name='input')
+    image = opset.parameter([1, channels, *((-1, -1) if dynamic else (HEIGHT, WIDTH))], np.float32, name='input')
     features = image
     for size in (16, 16):
-        kernel = rng.normal(0, 0.3, (size, features.get_output_shape(0)[1], 3, 3)).astype(np.float32)
+        kernel = rng.normal(0, 0.3, (size, features.get_output_partial_shape(0)[1].get_length(), 3, 3)).astype(
+            np.float32
+        )
         features = opset.relu(opset.convolution(features, opset.constant(kernel), [1, 1], [1, 1], [1, 1], [1, 1]))
     last = opset.constant(rng.normal(0, 0.3, (len(CLASSES), 16, 1, 1)).astype(np.float32))
     logits = opset.convolution(features, last, [1, 1], [0, 0], [0, 0], [1, 1])

@@ -22,7 +22,7 @@ from mmengine.logging import MMLogger
 from ..data.spec import TASKS, ModelSpec, resolve_config
 from ..utils.checkpoint import load_weights
 from ..utils.errors import BUILD_ERRORS, UserError, as_user_error
-from ..utils.files import make_folder, sha256, write_json
+from ..utils.files import is_same_file, make_folder, sha256, write_json
 from ..utils.images import find_images, read_image
 from . import parity
 from .backend import convert_onnx
@@ -33,6 +33,11 @@ from .inputs import PixelCheck, check_pixels, raw_input
 from .pipelines import at_static_size, own_pipeline
 from .rewriters import argmax_first
 from .support import check_support
+
+_FILES = (
+    *('end2end.onnx', 'end2end.xml', 'end2end.bin', 'model.json', 'parity.json', 'pytorch.jpg', 'exported.jpg'),
+    *(INT8_MODEL, INT8_REPORT),
+)
 
 
 @dataclass
@@ -99,8 +104,15 @@ def deploy(
     check_support(model, spec, cfg)
     describe_preprocessing(spec)
 
-    work_dir = make_folder(work_dir)
-    with tempfile.TemporaryDirectory(dir=work_dir, prefix='.partial-') as folder:
+    work_dir = Path(work_dir)
+    for given in (image, checkpoint, config_name):
+        if any(is_same_file(work_dir / name, given) for name in _FILES):
+            raise UserError(f'{given} is an input and has the name of a result in {work_dir}; choose another folder')
+    make_folder(work_dir)
+    with (
+        as_user_error(f'the export cannot be written to {work_dir}', OSError),
+        tempfile.TemporaryDirectory(dir=work_dir, prefix='.partial-') as folder,
+    ):
         partial_dir = Path(folder)
         files = _export_files(processor, checkpoint, image, partial_dir)
         description = describe_model(
@@ -130,8 +142,8 @@ def deploy(
         )
         write_json(partial_dir / 'parity.json', report)
         # Those of an earlier checkpoint; a quantization after this export makes new ones.
-        for name in (INT8_MODEL, Path(INT8_MODEL).with_suffix('.bin'), INT8_REPORT):
-            (work_dir / name).unlink(missing_ok=True)
+        for stale in (INT8_MODEL, Path(INT8_MODEL).with_suffix('.bin'), INT8_REPORT):
+            (work_dir / stale).unlink(missing_ok=True)
         for path in sorted(partial_dir.iterdir()):
             if path.is_file():
                 os.replace(path, work_dir / path.name)

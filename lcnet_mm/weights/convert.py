@@ -15,7 +15,7 @@ from torch import Tensor
 from ..backbones import PPLCNet
 from ..utils.config import load_config
 from ..utils.errors import UserError
-from ..utils.files import atomic_path, sha256
+from ..utils.files import atomic_path, is_same_file, sha256
 from ..utils.models import build_model
 from .names import UnknownKeyError, rename_paddle_key
 from .reading import read_tensors
@@ -161,6 +161,9 @@ def convert_weights(src: str | Path, dst: str | Path, config: str | Path | None 
     dst = Path(dst)
     if dst.suffix != '.pth':
         raise UserError(f'the target {dst} must end with .pth')
+    for target in (dst, dst.with_suffix('.safetensors')):
+        if is_same_file(src, target):
+            raise UserError(f'the target {target} is the source, which would be replaced; choose another name')
     source = strip_distillation(read_tensors(src))
     try:
         kind, rename = recognise(set(source))

@@ -4,12 +4,9 @@
 """
 
 import contextlib
-import hashlib
-import io
 import json
 import os
 import shutil
-import sys
 from pathlib import Path
 from unittest import mock
 
@@ -17,12 +14,13 @@ import cv2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from runtime_command import hashes, run
 from tiny_exports import TASKS, make_export, make_images
 
 from lcnet_mm.runtime import __main__ as command
 from lcnet_mm.runtime import load_model
 from lcnet_mm.runtime.drawing import draw, to_json
-from lcnet_mm.utils.errors import UserError, run_cli
+from lcnet_mm.utils.errors import UserError
 
 COUNT = int(os.environ.get('LCNET_MM_MUTANTS', '120'))
 mutants = settings(
@@ -34,28 +32,6 @@ JSON = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.sampled_from([0, -1, 1, 2, 1e-9, 1e300, float('nan')]),
     st.text(max_size=5), st.lists(st.integers(-3, 300), max_size=4), st.just({}),
 )  # fmt: skip
-
-
-def run(*args: object) -> tuple[int, str]:
-    """Run the command in this process; returns its exit code and what it wrote to standard error."""
-    errors = io.StringIO()
-    with (
-        mock.patch.object(sys, 'argv', ['runtime', *map(str, args)]),
-        contextlib.redirect_stderr(errors),
-        contextlib.redirect_stdout(io.StringIO()),
-        pytest.raises(SystemExit) as end,
-    ):
-        run_cli(command.main)
-    return end.value.code, errors.getvalue()
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of all files below a folder."""
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob('*'))
-        if path.is_file()
-    }
 
 
 @pytest.fixture(scope='module')
