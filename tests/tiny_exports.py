@@ -28,9 +28,8 @@ def make_export(folder: Path, task: str, channels: int = 3, dynamic: bool = Fals
     image = opset.parameter([1, channels, *((-1, -1) if dynamic else (HEIGHT, WIDTH))], np.float32, name='input')
     features = image
     for size in (16, 16):
-        kernel = rng.normal(0, 0.3, (size, features.get_output_partial_shape(0)[1].get_length(), 3, 3)).astype(
-            np.float32
-        )
+        depth = features.get_output_partial_shape(0)[1].get_length()
+        kernel = rng.normal(0, 0.3, (size, depth, 3, 3)).astype(np.float32)
         features = opset.relu(opset.convolution(features, opset.constant(kernel), [1, 1], [1, 1], [1, 1], [1, 1]))
     last = opset.constant(rng.normal(0, 0.3, (len(CLASSES), 16, 1, 1)).astype(np.float32))
     logits = opset.convolution(features, last, [1, 1], [0, 0], [0, 0], [1, 1])

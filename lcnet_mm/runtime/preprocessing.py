@@ -120,29 +120,41 @@ def compile_preprocessing(model: openvino.Model, description: dict[str, Any]) ->
         tensor.set_color_format(ColorFormat.BGR)
     steps = entry.preprocess()
     steps.convert_element_type(openvino.Type.f32)
-    if description['color'] == 'RGB':
+    mean, std = ([float(value) for value in description[name]] for name in ('mean', 'std'))
+    is_padded = description['pad_size_divisor'] > 1
+    is_reversed = description['color'] == 'RGB'
+    if is_reversed and is_padded:
+        # OpenVINO's own reversal gets lost where a padding follows, so it is done with the padding.
+        mean, std = mean[::-1], std[::-1]
+    elif is_reversed:
         steps.convert_color(ColorFormat.RGB)
-    steps.mean([float(value) for value in description['mean']]).scale([float(value) for value in description['std']])
+    steps.mean(mean).scale(std)
     entry.model().set_layout(channels_first)
-    if description['pad_size_divisor'] > 1:
-        _pad_input(model, description['pad_size_divisor'], description['pad_value'])
-    return processor.build()
+    (parameter,) = model.get_parameters()
+    consumers = list(parameter.output(0).get_target_inputs())
+    built = processor.build()
+    if is_padded:
+        _pad(built, consumers, description['pad_size_divisor'], description['pad_value'], is_reversed)
+    return built
 
 
-def _pad_input(model: openvino.Model, divisor: int, value: float) -> None:
-    """Pad the input of a network NCHW at the bottom and at the right to multiples of a divisor.
+def _pad(model: openvino.Model, consumers: list[Any], divisor: int, value: float, is_reversed: bool) -> None:
+    """Pad what goes into the first layers of a network NCHW, at the bottom and at the right, to multiples of a divisor.
 
     As the data preprocessors of the mm libraries do, after normalization.
     """
-    (parameter,) = model.get_parameters()
-    consumers = parameter.output(0).get_target_inputs()
-    shape = opset.shape_of(parameter, 'i64')
-    sides = np.array([0, 0, 1, 1], np.int64)
-    missing = opset.floor_mod(opset.negative(shape), opset.constant(np.array([divisor] * 4, np.int64)))
+    source = consumers[0].get_source_output()
+    if is_reversed:
+        order = opset.constant(np.array([2, 1, 0]))
+        source = opset.gather(source, order, opset.constant(np.array(1))).output(0)
+    sides = opset.gather(opset.shape_of(source, 'i64'), opset.constant(np.array([2, 3])), opset.constant(np.array(0)))
+    limit = opset.constant(np.array([divisor] * 2))
+    # What is missing to the next multiple; of a multiple nothing, not a whole divisor.
+    missing = opset.mod(opset.subtract(limit, opset.mod(sides, limit)), limit)
     padded = opset.pad(
-        parameter,
+        source,
         opset.constant(np.zeros(4, np.int64)),
-        opset.multiply(missing, opset.constant(sides)),
+        opset.concat([opset.constant(np.zeros(2, np.int64)), missing], 0),
         'constant',
         opset.constant(np.float32(value)),
     )

@@ -101,8 +101,8 @@ def test_a_video_is_not_written_over(exports, tmp_path):
 @pytest.mark.parametrize('task', TASKS)
 def test_gray_models(task, tmp_path):
     model = load_model(make_export(tmp_path / 'export', task, channels=1), 1)
-    cv2.imwrite(str(tmp_path / 'a.png'), IMAGE)
     gray = cv2.cvtColor(IMAGE, cv2.COLOR_BGR2GRAY)
+    cv2.imwrite(str(tmp_path / 'a.png'), gray)
     assert equal(model(gray), model(gray[..., None])) and equal(model(gray), model(IMAGE))
     assert equal(model(gray), model(tmp_path / 'a.png'))
     code, errors = run(tmp_path / 'export', tmp_path / 'a.png', '--out', tmp_path / 'out')
