@@ -284,10 +284,7 @@ class Model:
     def _refusal(self, array: np.ndarray) -> str:
         """Say that OpenVINO does not take an input."""
         height, width = array.shape[:2]
-        return (
-            f'the model cannot run on an input of {width}x{height} pixels; {DESCRIPTION} and the model differ, export '
-            f'the model again'
-        )
+        return f'the model cannot run on {width}x{height} pixels, against {DESCRIPTION}; export the model again'
 
     def outputs(self, request: Any) -> dict[str, np.ndarray]:
         """Return copies of a request's outputs, without the batch axis."""
