@@ -102,8 +102,8 @@ class Model:
         # More make no difference, up to numbers that OpenVINO does not take.
         threads = threads if threads is None else min(threads, _MAX_THREADS)
         try:
-            model = compile_preprocessing(openvino_core().read_model(file), self.description['input'])
-            self._pool = RequestPool(model, dict(self.description['compile_options']), threads)
+            self.model = compile_preprocessing(openvino_core().read_model(file), self.description['input'])
+            self._pool = RequestPool(self.model, dict(self.description['compile_options']), threads)
         except RuntimeError as error:
             raise UserError(f'{file} cannot be read by OpenVINO; export the model again') from error
         self._check_outputs(file)
