@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from mmcv.transforms import Compose
@@ -18,9 +17,9 @@ from tqdm import tqdm
 from ..data.spec import TASKS, ModelSpec, resolve_config
 from ..utils.checkpoint import load_weights
 from ..utils.errors import BUILD_ERRORS, UserError, as_user_error
-from ..utils.files import write_json
-from ..utils.images import drawing_path, find_images, read_image, write_image
+from ..utils.images import find_images, read_image
 from ..utils.models import build_model
+from ..utils.predictions import PredictionWriter
 
 # How many classes of an image a classifier tells.
 TOP_CLASSES = 5
@@ -50,7 +49,7 @@ class Prediction(NamedTuple):
     Attributes:
         summary: As JSON types.
         drawing: The image with the prediction drawn into it, BGR.
-        mask: Class indices ``(H, W)`` uint8, or None.
+        mask: Class indices ``(H, W)``, uint8 (uint16 of more than 256 classes), or None.
     """
 
     summary: dict[str, Any]
@@ -71,14 +70,14 @@ class _DetectionPredictor:
         from mmdet.registry import VISUALIZERS
 
         self.model, self.spec, self.score_thr = model, spec, score_thr
-        self.pipeline = Compose([dict(type='mmdet.LoadImageFromNDArray'), *spec.pipeline[1:]])
+        self.pipeline = Compose(list(spec.pipeline))
         self.visualizer = VISUALIZERS.build(dict(type='DetLocalVisualizer', name='predict'))
         self.visualizer.dataset_meta = dict(classes=spec.classes, palette=_as_list(spec.palette))
 
     @torch.no_grad()
-    def __call__(self, image: np.ndarray) -> Prediction:
-        """Detect in a BGR image; the detections are ordered from the best."""
-        sample = _run(self.model, self.pipeline(dict(img=image, img_id=0)))
+    def __call__(self, path: Path, image: np.ndarray) -> Prediction:
+        """Detect in an image file, and draw on its BGR pixels; the detections are ordered from the best."""
+        sample = _run(self.model, self.pipeline(dict(img_path=str(path), img_id=0)))
         kept = sample.pred_instances[sample.pred_instances.scores >= self.score_thr].cpu()
         detections = []
         for box, score, label in zip(kept.bboxes.tolist(), kept.scores.tolist(), kept.labels.tolist(), strict=True):
@@ -102,7 +101,7 @@ class _SegmentationPredictor:
         from mmseg.registry import VISUALIZERS
 
         self.model = model
-        self.pipeline = Compose([dict(type='mmseg.LoadImageFromNDArray'), *spec.pipeline[1:]])
+        self.pipeline = Compose(list(spec.pipeline))
         count = model.num_classes
         self.classes = spec.classes if len(spec.classes) == count else tuple(map(str, range(count)))
         self.visualizer = VISUALIZERS.build(dict(type='SegLocalVisualizer', name='predict', alpha=0.6))
@@ -110,10 +109,11 @@ class _SegmentationPredictor:
         self.visualizer.dataset_meta = dict(classes=self.classes, palette=palette)
 
     @torch.no_grad()
-    def __call__(self, image: np.ndarray) -> Prediction:
-        """Classify the pixels of a BGR image; the summary has the share of each class that is in it."""
-        sample = _run(self.model, self.pipeline(dict(img=image)))
-        mask = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
+    def __call__(self, path: Path, image: np.ndarray) -> Prediction:
+        """Classify the pixels of an image file; the summary has the share of each class that is in it."""
+        sample = _run(self.model, self.pipeline(dict(img_path=str(path))))
+        dtype = np.uint8 if len(self.classes) <= 256 else np.uint16
+        mask = sample.pred_sem_seg.data[0].cpu().numpy().astype(dtype)
         counts = np.bincount(mask.ravel())
         shares = {self.classes[label]: float(n / mask.size) for label, n in enumerate(counts) if n}
         self.visualizer.add_datasample('', image[..., ::-1], sample.cpu(), draw_gt=False, with_labels=False)
@@ -134,14 +134,13 @@ class _ClassificationPredictor:
         from mmpretrain.registry import VISUALIZERS
 
         self.model, self.classes = model, spec.classes
-        self.pipeline = Compose(spec.pipeline[1:])
+        self.pipeline = Compose(list(spec.pipeline))
         self.visualizer = VISUALIZERS.build(dict(type='UniversalVisualizer', name='predict'))
 
     @torch.no_grad()
-    def __call__(self, image: np.ndarray) -> Prediction:
-        """Classify a BGR image; the summary has the best classes from the best."""
-        data = self.pipeline(dict(img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2]))
-        sample = _run(self.model, data).cpu()
+    def __call__(self, path: Path, image: np.ndarray) -> Prediction:
+        """Classify an image file; the summary has the best classes from the best."""
+        sample = _run(self.model, self.pipeline(dict(img_path=str(path)))).cpu()
         scores, labels = sample.pred_score.topk(min(TOP_CLASSES, len(sample.pred_score)))
         count = len(sample.pred_score)
         names = self.classes if len(self.classes) == count else tuple(map(str, range(count)))
@@ -164,7 +163,7 @@ def _as_list(palette: tuple[tuple[int, ...], ...] | None) -> list[tuple[int, ...
     return list(palette) if palette else None
 
 
-_PREDICTORS: dict[str, Callable[[Any, ModelSpec, float], Callable[[np.ndarray], Prediction]]] = {
+_PREDICTORS: dict[str, Callable[[Any, ModelSpec, float], Callable[[Path, np.ndarray], Prediction]]] = {
     'detection': _DetectionPredictor,
     'segmentation': _SegmentationPredictor,
     'classification': _ClassificationPredictor,
@@ -182,7 +181,8 @@ def predict(
 ) -> Predictions:
     """Predict images; writes drawings ``NAME.jpg``, ``predictions.json``, and of a segmentor ``NAME_mask.png``.
 
-    An image that cannot be processed is recorded and does not stop the others.
+    An image that cannot be processed is recorded and does not stop the others. No input is ever replaced, nor another
+    file in the folder that is not the result of an earlier run.
 
     Args:
         cfg: The config that the checkpoint was trained with.
@@ -196,45 +196,48 @@ def predict(
         What was predicted, and what failed.
 
     Raises:
-        UserError: an input does not exist, or the config or the checkpoint is wrong.
+        UserError: an input does not exist, ``out_dir`` has an input or cannot be written to, or the config, the
+            checkpoint or the device is wrong.
     """
+    if not 0 <= score_thr <= 1:
+        raise UserError(f'score_thr must be within 0 and 1, got {score_thr}')
     images = find_images(inputs)
     scope = cfg.get('default_scope')
     if scope not in TASKS:
         raise UserError(f'predictions need a config with default_scope {" or ".join(TASKS)}, got {scope}')
-    out_dir = Path(out_dir)
-    result = Predictions(json_file=out_dir / 'predictions.json')
+    writer = PredictionWriter(out_dir, images)
     with DefaultScope.overwrite_default_scope(scope):
         predictor = _build_predictor(cfg, checkpoint, score_thr, device)
-        out_dir.mkdir(parents=True, exist_ok=True)
-        taken: set[Path] = set()
-        for path in tqdm(images, desc='predict', unit='image', disable=len(images) == 1):
-            try:
-                image = read_image(path)
-                prediction = predictor(image)
-            except (ValueError, OSError, RuntimeError, cv2.error) as error:
-                result.failures.append({'file': str(path), 'reason': ' '.join(str(error).split())})
-                continue
-            target = drawing_path(path, taken, out_dir)
-            write_image(target, prediction.drawing)
-            height, width = image.shape[:2]
-            entry = dict(file=str(path), width=width, height=height, drawing=str(target), **prediction.summary)
-            if prediction.mask is not None:
-                entry['mask'] = str(target.with_name(f'{target.stem}_mask.png'))
-                write_image(entry['mask'], prediction.mask)
-            result.images.append(entry)
-    write_json(result.json_file, dict(images=result.images, failures=result.failures))
-    return result
+        with writer:
+            for path in tqdm(images, desc='predict', unit='image', disable=len(images) == 1):
+                try:
+                    image = read_image(path)
+                    prediction = predictor(path, image)
+                except Exception as error:
+                    # Whatever a transform or the model raises for one image, the others are processed.
+                    kind = '' if isinstance(error, ValueError) else f'{type(error).__name__}: '
+                    writer.fail(path, f'{kind}{error}')
+                    continue
+                size = (image.shape[1], image.shape[0])
+                writer.add(path, size, prediction.drawing, prediction.summary, prediction.mask)
+    return Predictions(writer.images, writer.failures, writer.json_file)
 
 
 def _build_predictor(
     cfg: Config, checkpoint: str | Path, score_thr: float, device: str | None
-) -> Callable[[np.ndarray], Prediction]:
+) -> Callable[[Path, np.ndarray], Prediction]:
     """Build the model with its weights, and what runs it on an image."""
     with as_user_error('the model cannot be built', *BUILD_ERRORS):
         model = build_model(cfg)
     spec = resolve_config(cfg, load_weights(model, checkpoint))
     if not spec.pipeline:
         raise UserError('the config has no test pipeline; predictions need test_dataloader.dataset.pipeline')
-    model.to(device or ('cuda:0' if torch.cuda.is_available() else 'cpu')).eval()
+    device = device or ('cuda:0' if torch.cuda.is_available() else 'cpu')
+    try:
+        model.to(device).eval()
+    # Without CUDA torch fails with an AssertionError.
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(
+            f'device {device} cannot be used here: {str(error).splitlines()[0]}; cpu is always there'
+        ) from error
     return _PREDICTORS[spec.task](model, spec, score_thr)

@@ -18,7 +18,7 @@ from mmengine.config import Config
 from ..data.checks import check_data
 from ..data.spec import ModelSpec
 from ..utils.errors import BUILD_ERRORS, UserError, as_user_error
-from ..utils.files import write_json
+from ..utils.files import sha256, write_json
 from ..utils.machine import describe_machine, format_machine
 from ..utils.openvino import compile_for_timing, openvino_core, timed_call
 from ..utils.timing import time_in_turn
@@ -29,6 +29,7 @@ from .comparison import compare_outputs, open_file
 from .description import INT8_MODEL, INT8_REPORT
 from .evaluation import METRICS, evaluate
 from .export import build_processor, find_image, quiet, resolve_export
+from .inputs import load_input
 from .quantize import STEPS, quantize, save
 
 ROUNDS = 100
@@ -300,8 +301,7 @@ def _add_parity(
 ) -> None:
     """Compare the outputs for the image with those of the first variant."""
     deploy_cfg = processor.deploy_cfg
-    shape = deploy_cfg.onnx_config.get('input_shape')
-    _, tensor = processor.create_input(str(image), shape, data_preprocessor=model.data_preprocessor)
+    _, tensor = load_input(processor, image, model.data_preprocessor)
     outputs = {name: open_file(file, deploy_cfg)(tensor) for name, file in files.items()}
     for variant in variants[1:]:
         factor = parity.FP16_FACTOR if variant.name == 'FP16' else parity.INT8_FACTOR
@@ -318,6 +318,8 @@ def _keep(file: Path, work_dir: Path) -> None:
         os.replace(file.with_suffix(suffix), target.with_suffix(suffix))
     description = json.loads((work_dir / 'model.json').read_text())
     description['int8'] = target.name
+    description.setdefault('sha256', {})
     for path in (target, target.with_suffix('.bin')):
         description['files'][path.name] = path.stat().st_size
+        description['sha256'][path.name] = sha256(path)
     write_json(work_dir / 'model.json', description)

@@ -64,6 +64,17 @@ def convert_onnx(onnx_file: str | Path, target: str | Path, compress_to_fp16: bo
     return target
 
 
+def _stack(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Join outputs ``(1, …)`` of single images; the shorter ones are padded with zeros along the second axis."""
+    if parts[0].ndim < 2:
+        return torch.cat(list(parts))
+    count = max(part.shape[1] for part in parts)
+    stacked = parts[0].new_zeros(len(parts), count, *parts[0].shape[2:])
+    for index, part in enumerate(parts):
+        stacked[index, : part.shape[1]] = part[0]
+    return stacked
+
+
 @BACKEND_MANAGERS.register('openvino')
 class OpenVINOManager(BaseBackendManager):
     """Converts in-process with ``openvino.convert_model`` and runs with ``openvino.Core``."""
@@ -132,7 +143,8 @@ class OpenVINOWrapper(BaseWrapper):
             inputs: Tensors by input name. A model of batch 1 takes a larger batch image by image.
 
         Returns:
-            Tensors by output name.
+            Tensors by output name. Where images have different numbers of detections, those of fewer are padded with
+            zeros, which are scores of 0.
 
         Raises:
             ValueError: the shape does not fit, and the model cannot be reshaped to it.
@@ -141,7 +153,7 @@ class OpenVINOWrapper(BaseWrapper):
         dimension = self.model.inputs[0].partial_shape[0]
         if batch > 1 and dimension.is_static and dimension.get_length() == 1:
             parts = [self.run({name: value[i : i + 1] for name, value in inputs.items()}) for i in range(batch)]
-            return {name: torch.cat([part[name] for part in parts]) for name in self.output_names}
+            return {name: _stack([part[name] for part in parts]) for name in self.output_names}
         return self.run(inputs)
 
     def run(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

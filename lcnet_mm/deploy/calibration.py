@@ -13,6 +13,7 @@ from ..data.checks import SPLITS
 from ..data.spec import datasets_of
 from ..utils.errors import UserError, as_user_error
 from ..utils.images import find_images, read_image
+from .inputs import load_input
 
 # NNCF's own default.
 MAX_IMAGES = 300
@@ -101,6 +102,5 @@ def calibration_arrays(processor: Any, data_preprocessor: Any, images: list[Path
         data_preprocessor: The model's.
         images: The images.
     """
-    shape = processor.deploy_cfg.onnx_config.get('input_shape')
-    inputs = (processor.create_input(str(path), shape, data_preprocessor=data_preprocessor)[1] for path in images)
+    inputs = (load_input(processor, path, data_preprocessor)[1] for path in images)
     return [np.ascontiguousarray(tensor.numpy()) for tensor in inputs]

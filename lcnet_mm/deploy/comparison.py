@@ -17,7 +17,8 @@ from torch import Tensor
 from ..data.spec import ModelSpec
 from . import parity
 from .backend import OpenVINOWrapper, compile_options
-from .rewriters import argmax_first, argmax_stride, classes_at_input_size, is_raw
+from .inputs import load_input
+from .rewriters import argmax_first, argmax_stride, classes_at_input_size, is_binary, is_raw
 
 NUM_RANDOM = 2
 
@@ -30,11 +31,10 @@ def compare(processor: Any, spec: ModelSpec, model: Any, files: list[Path], imag
         spec: What the config says.
         model: The PyTorch model.
         files: The ``.onnx``, and the ``.xml`` if there is one.
-        image: The image's file; given an array, mmdeploy would change the config for good.
+        image: The image's file.
     """
     deploy_cfg = processor.deploy_cfg
-    shape = deploy_cfg.onnx_config.get('input_shape')
-    _, tensor = processor.create_input(str(image), shape, data_preprocessor=model.data_preprocessor)
+    _, tensor = load_input(processor, image, model.data_preprocessor)
     generator = torch.Generator().manual_seed(0)
     inputs = {'image': tensor}
     for index in range(NUM_RANDOM):
@@ -80,7 +80,9 @@ def run_torch(model: Any, spec: ModelSpec, deploy_cfg: Config, image: Tensor) ->
         return dict(output=classes_at_input_size(model, image, argmax_stride(deploy_cfg)).numpy())
     logits = model.encode_decode(image, [meta])
     if deploy_cfg.codebase_config.get('with_argmax', True):
-        logits = logits.argmax(1, keepdim=True)
+        logits = (
+            (logits.sigmoid() > model.decode_head.threshold) if is_binary(model) else logits.argmax(1, keepdim=True)
+        )
     return dict(output=logits.numpy())
 
 

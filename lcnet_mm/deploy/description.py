@@ -12,10 +12,12 @@ from torch import nn
 from ..data.spec import ModelSpec, step_kind
 from ..utils.errors import UserError
 from ..utils.files import sha256
+from ..utils.images import READ_FLAGS
 from ..version import __version__
-from .rewriters import clips_boxes
+from .rewriters import clips_boxes, is_binary
 
 FORMAT = 1
+_COLOR_CHANNELS = 3
 # What quantization adds to an export.
 INT8_MODEL, INT8_REPORT = 'end2end_int8.xml', 'quantization.json'
 # Resizes that the runtime knows: mmcv's names of the kernels of its two backends.
@@ -32,45 +34,107 @@ def describe_preprocessing(spec: ModelSpec) -> dict[str, Any]:
         spec: What the config says, at the size of a static export.
 
     Returns:
-        ``steps`` (``resize``, ``resize_edge`` and ``center_crop`` with their sizes as width and height), ``color``,
-        ``mean``, ``std``, ``pad_size_divisor`` and ``pad_value``.
+        ``steps`` (``resize``, ``resize_inside``, ``resize_edge``, ``center_crop`` and ``pad`` with their sizes as width
+        and height), ``read`` (how files are read), ``channels``, ``color``, ``mean``, ``std``, ``pad_size_divisor`` and
+        ``pad_value``, which pads normalized images.
 
     Raises:
-        UserError: the test pipeline has a step that is not known here.
+        UserError: the test pipeline has a step that is not known here, or its images are not what the model takes.
     """
+    read = _describe_reading(spec)
     steps: list[dict[str, Any]] = []
     for step in spec.pipeline:
         kind = step_kind(step)
         if kind == 'Resize' and step.get('scale'):
-            scale = step['scale']
-            size = [scale, scale] if isinstance(scale, int) else list(scale)
+            size = _describe_size(step['scale'])
             steps.append(
                 dict(type='resize', size=size, keep_ratio=bool(step.get('keep_ratio', False)), **_describe_kernel(step))
             )
+        elif kind == 'ResizeInside':
+            steps.append(dict(type='resize_inside', size=_describe_size(step['scale']), **_describe_kernel(step)))
         elif kind == 'ResizeEdge':
             edge = step.get('edge', 'short')
             steps.append(dict(type='resize_edge', size=step['scale'], edge=edge, **_describe_kernel(step)))
         elif kind == 'CenterCrop':
-            size = step['crop_size']
-            steps.append(dict(type='center_crop', size=[size, size] if isinstance(size, int) else list(size)))
-        elif kind == 'Pad' and spec.is_static:
-            # A static resize does not keep the aspect ratio, so nothing is left to pad.
-            continue
-        elif kind.startswith(('Load', 'Pack')):
+            if step.get('auto_pad') or step.get('efficientnet_style'):
+                raise UserError(
+                    'the test pipeline has a CenterCrop with auto_pad or efficientnet_style, which an exported model '
+                    'cannot express; leave them out'
+                )
+            steps.append(dict(type='center_crop', size=_describe_size(step['crop_size'])))
+        elif kind == 'Pad':
+            steps.append(_describe_pad(step, spec))
+        elif kind.startswith('Pack') or step is spec.pipeline[0]:
             continue
         else:
             raise UserError(
                 f'the test pipeline has the step {step["type"]}, which the description of an exported model cannot '
-                f'express; it knows Resize with a scale, ResizeEdge and CenterCrop'
+                f'express; it knows Resize with a scale, ResizeEdge, CenterCrop and Pad with a size'
             )
     return dict(
         steps=steps,
-        color=spec.color,
+        read=read,
+        channels=spec.channels,
+        color=spec.color if spec.channels == _COLOR_CHANNELS else 'GRAY',
         mean=list(spec.mean),
         std=list(spec.std),
         pad_size_divisor=spec.pad_size_divisor,
         pad_value=spec.pad_value,
     )
+
+
+def _describe_size(size: Any) -> list[int]:
+    """Return a width and a height from one or two numbers."""
+    return [size, size] if isinstance(size, int) else list(size)
+
+
+def _describe_reading(spec: ModelSpec) -> str:
+    """Describe how the first step reads a file, and check that the model takes what it gives.
+
+    Raises:
+        UserError: the runtime cannot read files so, or the channels differ.
+    """
+    step = spec.pipeline[0]
+    kind, read = step_kind(step), step.get('color_type', 'color')
+    if kind != 'LoadImageFromFile':
+        raise UserError(
+            f'the test pipeline begins with {step["type"]}, and an exported model reads images with LoadImageFromFile '
+            f'only: a model of other inputs cannot be exported'
+        )
+    if read not in READ_FLAGS or step.get('imdecode_backend') not in (None, 'cv2') or step.get('to_float32'):
+        raise UserError(
+            f'the test pipeline reads images with color_type {read!r}, imdecode_backend '
+            f'{step.get("imdecode_backend")!r} and to_float32 {step.get("to_float32", False)}; an exported model can '
+            f'read them with OpenCV as uint8 and color_type {", ".join(READ_FLAGS)} only'
+        )
+    channels = _COLOR_CHANNELS if read.startswith('color') else 1
+    if spec.channels != channels:
+        raise UserError(
+            f'the model takes {spec.channels} channels, and the test pipeline reads {channels} (color_type {read!r}); '
+            f'a model of {spec.channels} channels '
+            + ('needs color_type grayscale' if spec.channels == 1 else 'cannot be exported, only one of 1 or 3')
+        )
+    for name, values in (('mean', spec.mean), ('std', spec.std)):
+        if len(values) not in (1, channels):
+            raise UserError(f'the data_preprocessor has {len(values)} numbers in {name}, the model {channels} channels')
+    return str(read)
+
+
+def _describe_pad(step: ConfigDict, spec: ModelSpec) -> dict[str, Any]:
+    """Describe a padding to a size.
+
+    Raises:
+        UserError: the runtime cannot pad so.
+    """
+    if not step.get('size') or step.get('padding_mode', 'constant') != 'constant':
+        raise UserError(
+            'the test pipeline has a Pad without a size, or not with a constant, which an exported model cannot '
+            'express; give it a size, or set pad_size_divisor of the data_preprocessor'
+        )
+    value = step.get('pad_val', 0)
+    value = value.get('img', 0) if isinstance(value, dict) else value
+    values = list(value) if isinstance(value, list | tuple) else [value] * spec.channels
+    return dict(type='pad', size=_describe_size(step['size']), value=values)
 
 
 def _describe_kernel(step: ConfigDict) -> dict[str, str]:
@@ -150,7 +214,11 @@ def _describe_outputs(
             boxes='(N, P, 4) xyxy in input pixels before NMS',
         )
     if spec.task == 'segmentation':
-        argmax = deploy_cfg.codebase_config.get('with_argmax', True)
-        meaning = '(N, 1, H, W) class indices' if argmax else '(N, classes, H, W) logits'
-        return dict(form='argmax' if argmax else 'logits'), dict(output=meaning)
+        if deploy_cfg.codebase_config.get('with_argmax', True):
+            return dict(form='argmax'), dict(output='(N, 1, H, W) class indices')
+        if is_binary(model):
+            threshold = float(model.decode_head.threshold)  # type: ignore[union-attr, arg-type]  # mmseg's heads have it
+            outputs = dict(form='sigmoid', threshold=threshold)
+            return outputs, dict(output='(N, 1, H, W) logits of class 1, which is where the sigmoid is above threshold')
+        return dict(form='logits'), dict(output='(N, classes, H, W) logits')
     return dict(form='softmax'), dict(output='(N, classes) probabilities')

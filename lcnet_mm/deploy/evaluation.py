@@ -13,9 +13,10 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..data.checks import check_data
-from ..data.spec import datasets_of, fit_pipeline
+from ..data.spec import datasets_of, resolve_config
 from ..utils.checkpoint import load_weights
 from ..utils.errors import BUILD_ERRORS, UserError, as_user_error
+from .pipelines import mean_pixel, own_pipeline, static_pipeline
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,9 @@ ARGMAX_FIRST_DROP = 3.0
 def evaluate(processor: Any, checkpoint: str | Path, file: Path | None = None) -> dict[str, float]:
     """Evaluate on the config's test data, at the input size of the export.
 
+    PyTorch runs the config's own test pipeline, as ``lcnet test`` does, and the exported model the one that a static
+    shape can have; see :mod:`lcnet_mm.deploy.pipelines`.
+
     Args:
         processor: mmdeploy's task processor.
         checkpoint: The checkpoint.
@@ -59,8 +63,15 @@ def evaluate(processor: Any, checkpoint: str | Path, file: Path | None = None) -
     """
     cfg = deepcopy(processor.model_cfg)
     size = processor.deploy_cfg.onnx_config.get('input_shape')
+    pad_value = mean_pixel(resolve_config(cfg))
     for dataset in datasets_of(cfg, 'test') if size else ():
-        dataset.pipeline = fit_pipeline(dataset.pipeline, tuple(size))
+        if file is None:
+            dataset.pipeline = own_pipeline(dataset.pipeline, tuple(size))
+        else:
+            dataset.pipeline = static_pipeline(dataset.pipeline, tuple(size), pad_value)
+    if file is not None and size:
+        # A static network takes one image at a time, and ONNX Runtime would refuse more.
+        cfg.test_dataloader.batch_size = 1
     # Hooks of training such as the EMA copy the model, and a compiled one cannot be copied.
     cfg.custom_hooks = []
     # One that writes nothing and has no name: mmengine keeps named ones for the whole process.

@@ -23,15 +23,23 @@ from mmengine.model import revert_sync_batchnorm
 from ..data.spec import TASKS, ModelSpec, resolve_config
 from ..utils.checkpoint import load_weights
 from ..utils.errors import BUILD_ERRORS, UserError, as_user_error
-from ..utils.files import write_json
+from ..utils.files import is_same_file, make_folder, sha256, write_json
 from ..utils.images import find_images, read_image
 from ..utils.models import build_model
 from . import parity
 from .backend import convert_onnx
 from .comparison import compare
-from .description import INT8_MODEL, INT8_REPORT, describe_model
+from .description import INT8_MODEL, INT8_REPORT, describe_model, describe_preprocessing
 from .evaluation import drops, evaluate
+from .inputs import PixelCheck, check_pixels, raw_input
+from .pipelines import at_static_size, own_pipeline
 from .rewriters import argmax_first
+from .support import check_support
+
+_FILES = (
+    *('end2end.onnx', 'end2end.xml', 'end2end.bin', 'model.json', 'parity.json', 'pytorch.jpg', 'exported.jpg'),
+    *(INT8_MODEL, INT8_REPORT),
+)
 
 
 @dataclass
@@ -97,35 +105,49 @@ def deploy(
         model: Any = revert_sync_batchnorm(build_model(cfg))
     spec = resolve_export(deploy_cfg, cfg, load_weights(model, checkpoint))
     model.eval()
+    check_support(model, spec, cfg)
+    describe_preprocessing(spec)
 
     work_dir = Path(work_dir)
-    work_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=work_dir, prefix='.partial-') as folder:
+    for given in (image, checkpoint, config_name):
+        if any(is_same_file(work_dir / name, given) for name in _FILES):
+            raise UserError(f'{given} is an input and has the name of a result in {work_dir}; choose another folder')
+    make_folder(work_dir)
+    with (
+        as_user_error(f'the export cannot be written to {work_dir}', OSError),
+        tempfile.TemporaryDirectory(dir=work_dir, prefix='.partial-') as folder,
+    ):
         partial_dir = Path(folder)
         files = _export_files(processor, checkpoint, image, partial_dir)
         description = describe_model(
             model, spec, cfg, deploy_cfg, model_file=files[-1].name, config=config_name, checkpoint=checkpoint
         )
-        description['files'] = {path.name: path.stat().st_size for path in sorted(partial_dir.glob('end2end.*'))}
+        exported = sorted(partial_dir.glob('end2end.*'))
+        description['files'] = {path.name: path.stat().st_size for path in exported}
+        description['sha256'] = {path.name: sha256(path) for path in exported}
         write_json(partial_dir / 'model.json', description)
         with quiet():
+            size = deploy_cfg.onnx_config.get('input_shape')
+            steps = own_pipeline(resolve_config(cfg).pipeline, tuple(size) if size else None)
+            pixels = check_pixels(steps, scope, description['input'], image)
             comparisons = compare(processor, spec, model, files, image)
             sides = {'pytorch': None, 'exported': files[-1]} if with_data else {}
             metrics = {side: evaluate(processor, checkpoint, file) for side, file in sides.items()}
             _draw(processor, model, files[-1], image, partial_dir)
         lost = drops(metrics, argmax_first(deploy_cfg))
-        result = Export(work_dir, comparisons, metrics, _find_problem(comparisons, metrics, lost))
+        result = Export(work_dir, comparisons, metrics, _find_problem(pixels, comparisons, metrics, lost))
         report = dict(
             passed=result.passed,
             problem=result.problem,
+            pixels=pixels.to_dict(),
             comparisons=[c.to_dict() for c in comparisons],
             metrics=metrics,
             too_large=lost,
         )
         write_json(partial_dir / 'parity.json', report)
         # Those of an earlier checkpoint; a quantization after this export makes new ones.
-        for name in (INT8_MODEL, Path(INT8_MODEL).with_suffix('.bin'), INT8_REPORT):
-            (work_dir / name).unlink(missing_ok=True)
+        for stale in (INT8_MODEL, Path(INT8_MODEL).with_suffix('.bin'), INT8_REPORT):
+            (work_dir / stale).unlink(missing_ok=True)
         for path in sorted(partial_dir.iterdir()):
             if path.is_file():
                 os.replace(path, work_dir / path.name)
@@ -162,7 +184,7 @@ def resolve_export(deploy_cfg: Config, cfg: Config, meta: dict[str, Any] | None 
     if not spec.pipeline:
         raise UserError('the config has no test pipeline; an export needs test_dataloader.dataset.pipeline')
     size = deploy_cfg.onnx_config.get('input_shape')
-    return spec.at_size((int(size[0]), int(size[1]))) if size else spec
+    return at_static_size(spec, (int(size[0]), int(size[1]))) if size else spec
 
 
 def build_processor(deploy_cfg: Config, cfg: Config) -> Any:
@@ -205,9 +227,14 @@ def _export_files(processor: Any, checkpoint: str | Path, image: Path, folder: P
 
 
 def _find_problem(
-    comparisons: list[parity.Comparison], metrics: dict[str, dict[str, float]], lost: dict[str, float]
+    pixels: PixelCheck,
+    comparisons: list[parity.Comparison],
+    metrics: dict[str, dict[str, float]],
+    lost: dict[str, float],
 ) -> str:
     """Say in one line why the export is not proven to compute the same; empty where it is."""
+    if not pixels.passed:
+        return f"the export does not get the image that the config's test pipeline makes: {pixels.detail}"
     wrong = [c for c in comparisons if not c.passed and not c.empty]
     if wrong:
         first = wrong[0]
@@ -229,13 +256,11 @@ def _find_problem(
 
 def _draw(processor: Any, model: Any, file: Path, image: Path, folder: Path) -> None:
     """Draw the predictions of both sides on the image, ``pytorch.jpg`` and ``exported.jpg``."""
-    shape = processor.deploy_cfg.onnx_config.get('input_shape')
     backend = processor.build_backend_model([str(file)])
     array = read_image(image)[..., ::-1]
     for name, side in (('pytorch', model), ('exported', backend)):
-        data, _ = processor.create_input(str(image), shape)
         with torch.no_grad():
-            (sample,) = side.test_step(data)
+            (sample,) = side.test_step(raw_input(processor, image))
         # Not the processor's visualize, which reads the image in its own way.
         visualizer = processor.get_visualizer(f'{name} of {folder}', str(folder))
         target = dict(out_file=str(folder / f'{name}.jpg'), draw_gt=False)

@@ -212,7 +212,7 @@ def argmax_stride(deploy_cfg: Any) -> int | None:
 def classes_at_input_size(model: Any, inputs: Tensor, stride: int | None = None) -> Tensor:
     """Return class indices ``(N, 1, H, W)`` of images ``(N, C, H, W)``, decided at a lower resolution.
 
-    One map of indices is enlarged, with the nearest neighbour, instead of as many maps as there are classes.
+    One map of indices is enlarged, with the nearest neighbor, instead of as many maps as there are classes.
 
     Args:
         model: The segmentor.
@@ -225,10 +225,23 @@ def classes_at_input_size(model: Any, inputs: Tensor, stride: int | None = None)
         size = [-(-int(side) // stride) for side in inputs.shape[2:]]
         if size != [int(side) for side in logits.shape[2:]]:
             logits = functional.interpolate(logits, size, mode='bilinear', align_corners=model.align_corners)
-    classes = first_argmax(logits)
+    classes = decide_classes(model, logits)
     # ONNX cannot resize integers.
     enlarged: Tensor = functional.interpolate(classes.to(inputs.dtype), size=inputs.shape[2:], mode='nearest')
     return enlarged.to(torch.long)
+
+
+def is_binary(model: Any) -> bool:
+    """Return whether a segmentor has one output, which a threshold turns into two classes."""
+    return bool(getattr(model, 'out_channels', None) == 1)
+
+
+def decide_classes(model: Any, logits: Tensor) -> Tensor:
+    """Return class indices ``(N, 1, H, W)`` of logits ``(N, C, H, W)``, as mmseg's ``postprocess_result`` does."""
+    if is_binary(model):
+        above: Tensor = logits.sigmoid() > model.decode_head.threshold
+        return above.to(torch.long)
+    return first_argmax(logits)
 
 
 def first_argmax(logits: Tensor) -> Tensor:
@@ -255,10 +268,7 @@ def base_segmentor__forward(self: Any, inputs: Tensor, data_samples: Any = None,
         return classes_at_input_size(self, inputs, argmax_stride(deploy_cfg))
     shape = inputs.shape[2:] if is_dynamic_shape(deploy_cfg) else [int(side) for side in inputs.shape[2:]]
     logits: Tensor = self.predict(inputs, [SegDataSample(metainfo=dict(img_shape=shape))])
-    if self.out_channels == 1:
-        above: Tensor = logits.sigmoid() > self.decode_head.threshold
-        return above.to(torch.long)
-    return first_argmax(logits) if get_codebase_config(deploy_cfg).get('with_argmax', True) else logits
+    return decide_classes(self, logits) if get_codebase_config(deploy_cfg).get('with_argmax', True) else logits
 
 
 @_rewrites('mmdet.models.layers.se_layer.ChannelAttention.forward')
@@ -319,6 +329,9 @@ class RawDetector(detection_models.End2EndModel):
     def suppress(scores: Tensor, boxes: Tensor, test_cfg: Any) -> tuple[Tensor, Tensor]:
         """NMS of one image: scores ``(P, classes)`` and boxes ``(P, 4)`` to dets ``(n, 5)`` and labels ``(n,)``."""
         point, label = (scores > test_cfg.score_thr).nonzero(as_tuple=True)
+        if not len(point):
+            # mmcv's NMS takes the maximum of the boxes, and there is none.
+            return boxes.new_zeros(0, 5), label
         dets, kept = batched_nms(boxes[point], scores[point, label], label, dict(test_cfg.nms))
         kept = kept[: test_cfg.max_per_img]
         return dets[: test_cfg.max_per_img], label[kept]

@@ -26,11 +26,12 @@ def time_stages(model: Model, image: np.ndarray, rounds: int, warmup: int = 10) 
         ``post-processing`` and ``whole``, which is measured and not the sum.
     """
     array, geometry = model.prepare(image)
-    model.request.infer([array[None]], share_inputs=True)
+    request = model.compiled.create_infer_request()
+    request.infer([array[None]], share_inputs=True)
     calls: dict[str, Callable[[], Any]] = {
         'preprocessing': lambda: apply_steps(image, model.description['input']),
-        'network': lambda: model.request.infer([array[None]], share_inputs=True),
-        'post-processing': lambda: model.finish(model.outputs(model.request), geometry),
+        'network': lambda: request.infer([array[None]], share_inputs=True),
+        'post-processing': lambda: model.finish(model.outputs(request), geometry),
         'whole': lambda: model(image),
     }
     return time_in_turn(calls, rounds, warmup)

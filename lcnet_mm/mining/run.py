@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..utils.errors import UserError
-from ..utils.files import atomic_path, write_json
+from ..utils.files import atomic_path, is_same_file, make_folder, write_json
 from ..utils.memory import resident
 from .pool import PathFile, Source, find_unreadable, keep_paths, write_paths
 from .scan import HASH_BITS, HASH_METHOD, scan
@@ -129,7 +129,10 @@ def mine_images(
     out, work_dir = Path(out), Path(work_dir)
     if out.is_dir():
         raise UserError(f'the list {out} cannot be written, because it is a folder')
-    out.parent.mkdir(parents=True, exist_ok=True)
+    for given in (*pool.inputs, *val.inputs):
+        if is_same_file(given, out):
+            raise UserError(f'the list {out} is an input, which would be replaced; choose another name')
+    make_folder(out.parent)
     seconds, done = {}, {}
     with _locked(work_dir):
         files = _open_work_dir(work_dir, pool, val, teacher)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import cv2
 
 from ..utils.errors import UserError, run_cli
-from ..utils.files import write_json
-from ..utils.images import IMAGE_SUFFIXES, drawing_path, find_images, read_image, write_image
+from ..utils.images import IMAGE_SUFFIXES, find_images, read_image
+from ..utils.predictions import PredictionWriter
+from ..utils.results import ResultFolder
 from .drawing import draw, to_json
 from .models import Model, load_model
 
@@ -35,74 +38,126 @@ def main() -> int:
     parser.add_argument('--int8', action='store_true', help="run the export's INT8 model")
     parser.add_argument('--max-frames', type=int, metavar='N', help='stop a video or camera after N frames')
     args = parser.parse_args()
-    model = load_model(args.model, args.threads, args.int8)
-    out_dir = Path(args.out)
+    for name, value, is_right, allowed in (
+        ('--score-thr', args.score_thr, 0 <= args.score_thr <= 1, 'within 0 and 1'),
+        ('--threads', args.threads, args.threads is None or args.threads >= 1, 'at least 1'),
+        ('--max-frames', args.max_frames, args.max_frames is None or args.max_frames >= 1, 'at least 1'),
+    ):
+        if not is_right:
+            raise UserError(f'{name} must be {allowed}, got {value}')
     first = args.inputs[0]
-    is_camera = first.isdigit() and not Path(first).exists()
-    if is_camera or Path(first).suffix.lower() in VIDEO_SUFFIXES:
+    is_camera = first.isascii() and first.isdigit() and not Path(first).exists()
+    if is_camera or (Path(first).suffix.lower() in VIDEO_SUFFIXES and not Path(first).is_dir()):
         if len(args.inputs) > 1:
             raise UserError(f'{first} must be the only input')
-        return run_video(model, int(first) if is_camera else first, out_dir, args.score_thr, args.max_frames)
-    return run_images(model, find_images(args.inputs), out_dir, args.score_thr)
+        if not is_camera and not Path(first).is_file():
+            raise UserError(f'video {first} does not exist')
+        folder = ResultFolder(args.out, [] if is_camera else [Path(first)])
+        model = load_model(args.model, args.threads, args.int8)
+        return run_video(model, int(first) if is_camera else first, folder, args.score_thr, args.max_frames)
+    images = find_images(args.inputs)
+    writer = PredictionWriter(args.out, images)
+    return run_images(load_model(args.model, args.threads, args.int8), images, writer, args.score_thr)
 
 
-def run_images(model: Model, images: list[Path], out_dir: Path, score_thr: float) -> int:
+def run_images(model: Model, images: list[Path], writer: PredictionWriter, score_thr: float) -> int:
     """Predict images; one that fails does not stop the others, and is named at the end."""
-    out_dir.mkdir(parents=True, exist_ok=True)
-    done: list[dict[str, Any]] = []
-    failures: list[dict[str, str]] = []
-    taken: set[Path] = set()
-    for path, result in zip(images, model.infer_many(images), strict=True):
-        if isinstance(result, UserError):
-            failures.append(dict(file=str(path), reason=str(result)))
-            continue
-        image = read_image(path)
-        target = drawing_path(path, taken, out_dir)
-        write_image(target, draw(model, image, result, score_thr))
-        height, width = image.shape[:2]
-        done.append(
-            dict(file=str(path), width=width, height=height, drawing=str(target), **to_json(model, result, score_thr))
-        )
-    write_json(out_dir / 'predictions.json', dict(images=done, failures=failures))
-    print(f'{len(done)} images drawn, predictions in {out_dir / "predictions.json"}')
-    for failure in failures:
-        print(f'error: {failure["reason"]}', file=sys.stderr)
-    return 1 if failures else 0
+    with writer:
+        for path, result in zip(images, model.infer_many(images), strict=True):
+            try:
+                if isinstance(result, UserError):
+                    raise ValueError(str(result).removeprefix(f'image {path} '))
+                image = read_image(path)
+            except ValueError as error:
+                writer.fail(path, str(error))
+                continue
+            size = (image.shape[1], image.shape[0])
+            writer.add(path, size, draw(model, image, result, score_thr), to_json(model, result, score_thr))
+    print(f'{len(writer.images)} images drawn, predictions in {writer.json_file}')
+    for failure in writer.failures:
+        print(f'error: {failure["file"]}: {failure["reason"]}', file=sys.stderr)
+    return 1 if writer.failures else 0
 
 
-def run_video(model: Model, source: int | str, out_dir: Path, score_thr: float, max_frames: int | None) -> int:
+def run_video(model: Model, source: int | str, folder: ResultFolder, score_thr: float, max_frames: int | None) -> int:
     """Predict the frames of a video or a camera; writes ``video.mp4`` and ``predictions.json``."""
-    if isinstance(source, str) and not Path(source).is_file():
-        raise UserError(f'video {source} does not exist')
     capture = cv2.VideoCapture(source)
     if not capture.isOpened():
         raise UserError(f'{"camera" if isinstance(source, int) else "video"} {source} cannot be opened')
-    out_dir.mkdir(parents=True, exist_ok=True)
-    target, writer = out_dir / 'video.mp4', None
+    folder.make()
+    (target,) = folder.name('video', '.mp4')
     frames: list[dict[str, Any]] = []
-    try:
-        while max_frames is None or len(frames) < max_frames:
-            read, image = capture.read()
-            if not read:
-                break
-            result = model(image)
-            if writer is None:
-                rate = capture.get(cv2.CAP_PROP_FPS) or 25.0
-                writer = cv2.VideoWriter(str(target), cv2.VideoWriter.fourcc(*'mp4v'), rate, image.shape[1::-1])
-            writer.write(draw(model, image, result, score_thr))
-            frames.append(to_json(model, result, score_thr))
-    except KeyboardInterrupt:
-        # The end of a camera: what was seen is kept.
-        pass
-    finally:
-        capture.release()
-        if writer is not None:
-            writer.release()
-    if not frames:
-        raise UserError(f'{source} has no frame that can be decoded (images end with {", ".join(IMAGE_SUFFIXES)})')
-    write_json(out_dir / 'predictions.json', dict(source=str(source), frames=frames))
-    print(f'{len(frames)} frames in {target}, predictions in {out_dir / "predictions.json"}')
+    # The codec is chosen by the suffix, so that the unfinished video needs a folder.
+    with tempfile.TemporaryDirectory(dir=folder.folder, prefix='.partial-') as partial_dir:
+        partial = Path(partial_dir, target.name)
+        video = _Video(partial, capture.get(cv2.CAP_PROP_FPS) or 25.0)
+        try:
+            while max_frames is None or len(frames) < max_frames:
+                read, image = capture.read()
+                if not read:
+                    break
+                result = model(image)
+                video.write(draw(model, image, result, score_thr))
+                frames.append(to_json(model, result, score_thr))
+        except KeyboardInterrupt:
+            # The end of a camera: what was seen is kept.
+            pass
+        finally:
+            capture.release()
+            video.close()
+        if not frames:
+            folder.remove_if_new()
+            raise UserError(f'{source} has no frame that can be decoded (images end with {", ".join(IMAGE_SUFFIXES)})')
+        if count_frames(partial) < len(frames):
+            raise UserError(f'video {target} cannot be written in full; is the disk full?')
+        os.replace(partial, target)
+    file = folder.write_json(dict(source=str(source), video=str(target), frames=frames))
+    print(f'{len(frames)} frames in {target}, predictions in {file}')
+    expected = 0 if isinstance(source, int) else count_frames(source)
+    if max_frames is None and len(frames) < expected:
+        print(f'note: {source} says that it has {expected} frames; the others cannot be decoded', file=sys.stderr)
     return 0
+
+
+def count_frames(file: str | Path) -> int:
+    """Return the number of frames that a video says it has; 0 where it cannot be opened or does not know."""
+    capture = cv2.VideoCapture(str(file))
+    count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
+    capture.release()
+    return max(count, 0)
+
+
+class _Video:
+    """A video file, opened at the first frame, whose size it has.
+
+    Args:
+        file: The file.
+        rate: Frames per second.
+    """
+
+    def __init__(self, file: Path, rate: float) -> None:
+        self._file, self._rate = file, rate
+        self._writer: cv2.VideoWriter | None = None
+        self._size: tuple[int, int] = (0, 0)
+
+    def write(self, image: Any) -> None:
+        """Add a frame; one of another size is resized, which the writer of OpenCV would leave out.
+
+        Raises:
+            UserError: the size cannot be written as MP4.
+        """
+        height, width = image.shape[:2]
+        if self._writer is None:
+            self._size = (width, height)
+            self._writer = cv2.VideoWriter(str(self._file), cv2.VideoWriter.fourcc(*'mp4v'), self._rate, self._size)
+            if not self._writer.isOpened():
+                raise UserError(f'a video of {width}x{height} pixels cannot be written as {self._file.name}')
+        self._writer.write(image if (width, height) == self._size else cv2.resize(image, self._size))
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._writer is not None:
+            self._writer.release()
 
 
 if __name__ == '__main__':

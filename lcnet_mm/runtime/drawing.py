@@ -12,7 +12,7 @@ from .models import Detections, Model
 
 
 def class_color(label: int) -> tuple[int, int, int]:
-    """Return a BGR colour for a class; neighbouring classes differ clearly."""
+    """Return a BGR color for a class; neighboring classes differ clearly."""
     red, green, blue = colorsys.hsv_to_rgb(label * 0.618034 % 1, 0.75, 0.95)
     return int(255 * blue), int(255 * green), int(255 * red)
 
@@ -23,16 +23,18 @@ def draw(model: Model, image: np.ndarray, result: Any, score_thr: float) -> np.n
     if isinstance(result, Detections):
         for box, score, label in zip(*result, strict=True):
             if score >= score_thr:
-                draw_box(canvas, box, f'{model.classes[label]} {score:.2f}', class_color(int(label)))
+                draw_box(canvas, box, f'{model.class_name(int(label))} {score:.2f}', class_color(int(label)))
     elif result.ndim == 2:
         colors = model.description.get('palette')
-        palette = np.array([class_color(label) for label in range(256)], np.uint8)
+        palette = np.array(
+            [class_color(label) for label in range(max(256, len(model.classes), len(colors or ())))], np.uint8
+        )
         if colors:
             palette[: len(colors)] = np.array(colors)[:, ::-1]
         canvas = cv2.addWeighted(canvas, 0.4, palette[result], 0.6, 0)
     else:
         best = int(result.argmax())
-        draw_label(canvas, (2, 2), f'{model.classes[best]} {result[best]:.3f}', class_color(best))
+        draw_label(canvas, (2, 2), f'{model.class_name(best)} {result[best]:.3f}', class_color(best))
     return canvas
 
 
@@ -55,15 +57,15 @@ def to_json(model: Model, result: Any, score_thr: float) -> dict[str, Any]:
     """Return a prediction as JSON types; a mask as the share of each class in it."""
     if isinstance(result, Detections):
         detections = [
-            {'class': model.classes[label], 'label': int(label), 'score': float(score), 'bbox': box.tolist()}
+            {'class': model.class_name(int(label)), 'label': int(label), 'score': float(score), 'bbox': box.tolist()}
             for box, score, label in zip(*result, strict=True)
             if score >= score_thr
         ]
         return dict(detections=detections)
     if result.ndim == 2:
         counts = np.bincount(result.ravel(), minlength=len(model.classes))
-        return dict(shares={model.classes[i]: float(n / result.size) for i, n in enumerate(counts) if n})
-    best = np.argsort(-result)[:5]
+        return dict(shares={model.class_name(i): float(n / result.size) for i, n in enumerate(counts) if n})
+    best = [int(label) for label in np.argsort(-result)[:5]]
     return dict(
-        top=[{'class': model.classes[label], 'label': int(label), 'score': float(result[label])} for label in best]
+        top=[{'class': model.class_name(label), 'label': label, 'score': float(result[label])} for label in best]
     )

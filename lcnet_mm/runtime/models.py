@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,11 +14,12 @@ import openvino
 from ..utils.errors import UserError
 from ..utils.images import read_image
 from ..utils.openvino import openvino_core
+from .description import DESCRIPTION, read_description
 from .preprocessing import apply_steps, compile_preprocessing
+from .requests import RequestPool
 
-FORMAT = 1
-DESCRIPTION = 'model.json'
 ImageInput = np.ndarray | str | Path
+_MAX_THREADS = 1024
 
 
 class Detections(NamedTuple):
@@ -49,63 +50,34 @@ class Geometry(NamedTuple):
     input_shape: tuple[int, int]
 
 
-def read_description(path: str | Path, int8: bool = False) -> tuple[dict[str, Any], Path]:
-    """Read ``model.json``.
+class _Waiting(NamedTuple):
+    """An image whose result has not been given yet.
 
-    Args:
-        path: The export's folder, its ``model.json`` or one of its ``.xml``.
-        int8: Whether to take the export's INT8 model, where the path does not name a file.
-
-    Returns:
-        The description and the model's file.
-
-    Raises:
-        UserError: a file is missing, truncated or not one that ``tools/deploy.py`` wrote.
+    Attributes:
+        request: The request that runs, or None where the image cannot be read.
+        geometry: What became of the image.
+        error: What is given where there is no prediction.
     """
-    path = Path(path)
-    folder = path if path.is_dir() else path.parent
-    if not path.exists():
-        raise UserError(f'model {path} does not exist')
-    file = path if path.suffix == '.json' else folder / DESCRIPTION
-    if not file.is_file():
-        raise UserError(f'{folder} has no {DESCRIPTION}; export the model with lcnet deploy')
-    try:
-        description = json.loads(file.read_text())
-        known = description['format'] == FORMAT and description['input']['steps'] is not None
-        name = path.name if path.suffix == '.xml' else description.get('int8') if int8 else description['model']
-        sizes = dict(description['files'])
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f'{file} is no description of an exported model; export it again with lcnet deploy') from error
-    if not known:
-        raise UserError(
-            f'{file} has format {description["format"]}, this version reads {FORMAT}; export the model again'
-        )
-    if name is None:
-        raise UserError(f'{folder} has no INT8 model; quantize the export, which keeps INT8 if it is accurate enough')
-    if path.suffix == '.xml' and (name not in sizes or (int8 and name != description.get('int8'))):
-        raise UserError(f'{path} is not {"the INT8 model" if int8 else "a model"} of {file}; give the folder')
-    model_file = folder / name
-    if model_file.suffix != '.xml':
-        raise UserError(
-            f'{file} is about {model_file.name}; the runtime needs an export with an openvino deploy config'
-        )
-    for needed in (model_file, model_file.with_suffix('.bin')):
-        if not needed.is_file():
-            raise UserError(f'{needed} is missing; export the model again')
-        if needed.stat().st_size != sizes.get(needed.name):
-            raise UserError(
-                f'{needed} has {needed.stat().st_size} bytes instead of {sizes.get(needed.name)}: it is truncated or '
-                f'another model; export the model again'
-            )
-    return description, model_file
+
+    request: openvino.InferRequest | None
+    geometry: Geometry | None
+    error: UserError
+
+    def is_done(self) -> bool:
+        """Return whether the result can be given without waiting."""
+        return self.request is None or bool(self.request.wait_for(0))
 
 
 class Model:
     """An exported model, compiled for this CPU.
 
+    A model may be called from many threads at once: each call has an infer request that no other has, and the results
+    are those of single calls. It may be used in processes that are forked after it was opened, which compile it again
+    at their first call, and it can be sent to spawned ones, which open it again.
+
     Args:
         path: The export's folder, its ``model.json`` or one of its ``.xml``.
-        threads: Threads of one inference; all cores by default.
+        threads: Threads of one inference, at least 1; all cores by default. OpenVINO takes no more than there are.
         int8: Whether to run the export's INT8 model.
 
     Attributes:
@@ -113,119 +85,206 @@ class Model:
         description: The content of ``model.json``.
 
     Raises:
-        UserError: a file is missing or wrong, or the model is for another task.
+        UserError: a file is missing or wrong, the model is for another task, or an argument is out of its range.
     """
 
     task: str | None = None
 
     def __init__(self, path: str | Path, threads: int | None = None, int8: bool = False) -> None:
+        if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+            raise UserError(f'threads must be at least 1, got {threads}')
+        self._arguments = (str(Path(path).absolute()), threads, int8)
         self.description, file = read_description(path, int8)
         if self.task not in (None, self.description['task']):
             raise UserError(f'{file} is a model for {self.description["task"]}, not for {self.task}')
         self.classes: list[str] = self.description['classes']
         self.names: list[str] = self.description['output']['names']
-        self.core = openvino_core()
-        self.options = dict(self.description['compile_options'])
-        if threads is not None:
-            self.options['INFERENCE_NUM_THREADS'] = threads
+        # More make no difference, up to numbers that OpenVINO does not take.
+        threads = threads if threads is None else min(threads, _MAX_THREADS)
         try:
-            model = self.core.read_model(file)
-            self.model = compile_preprocessing(model, self.description['input'])
-            self.compiled = self.core.compile_model(self.model, 'CPU', self.options)
+            self.model = compile_preprocessing(openvino_core().read_model(file), self.description['input'])
+            self._pool = RequestPool(self.model, dict(self.description['compile_options']), threads)
         except RuntimeError as error:
             raise UserError(f'{file} cannot be read by OpenVINO; export the model again') from error
-        self.check_classes(file)
-        self.request = self.compiled.create_infer_request()
+        self._check_outputs(file)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send the arguments to another process, which opens the model again."""
+        return type(self), self._arguments
+
+    @property
+    def compiled(self) -> openvino.CompiledModel:
+        """OpenVINO's compiled model."""
+        return self._pool.compiled
 
     def class_axis(self) -> tuple[str, int] | None:
         """Output and axis whose length is the number of classes, if there is one."""
         return None
 
-    def check_classes(self, file: Path) -> None:
-        """Compare the names with the outputs."""
+    def class_name(self, label: int) -> str:
+        """Return the name of a class, or its number where it has none."""
+        return self.classes[label] if 0 <= label < len(self.classes) else str(label)
+
+    def _check_outputs(self, file: Path) -> None:
+        """Compare the names of outputs and classes with the model."""
+        try:
+            ranks = {name: len(self.compiled.output(name).partial_shape) for name in self.names}
+        except RuntimeError as error:
+            raise UserError(f'{file} has no outputs {", ".join(self.names)}; export the model again') from error
         place = self.class_axis()
         if place is None:
             return
-        length = self.compiled.output(place[0]).partial_shape[place[1]]
-        if length.is_static and length.get_length() != len(self.classes):
+        length = self.compiled.output(place[0]).partial_shape[place[1]] if ranks[place[0]] > place[1] else None
+        if length is not None and length.is_static and length.get_length() != len(self.classes):
             raise UserError(f'{file} has {length.get_length()} classes, {DESCRIPTION} names {len(self.classes)}')
 
     def read(self, image: ImageInput) -> np.ndarray:
-        """Return an image as BGR ``(H, W, 3)`` uint8.
+        """Return an image as the model takes it: BGR ``(H, W, 3)`` uint8, or ``(H, W, 1)`` for a gray model.
 
         Raises:
             UserError: a file does not exist or cannot be decoded, or an array has another shape or type.
         """
-        if not isinstance(image, np.ndarray):
-            if not Path(image).is_file():
+        entry = self.description['input']
+        if isinstance(image, str | Path):
+            if not Path(image).exists():
                 raise UserError(f'image {image} does not exist')
             try:
-                return read_image(Path(image))
+                return read_image(image, entry.get('read', 'color'))
             except ValueError as error:
                 raise UserError(f'image {image} {error}') from error
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-            raise UserError(f'an image must be BGR (H, W, 3) uint8, got {image.shape} {image.dtype}')
-        return image
+        gray = entry.get('channels', 3) == 1
+        if not isinstance(image, np.ndarray):
+            raise UserError(f'an image must be an array or a path, got {type(image).__name__}')
+        if gray and image.ndim == 2:
+            image = image[..., None]
+        if (
+            image.dtype != np.uint8
+            or image.ndim != 3
+            or image.shape[2] not in ((1, 3) if gray else (3,))
+            or (not image.size)
+        ):
+            wanted = 'gray (H, W) or BGR (H, W, 3)' if gray else 'BGR (H, W, 3)'
+            raise UserError(f'an image must be {wanted} uint8, got {image.shape} {image.dtype}')
+        return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[..., None] if gray and image.shape[2] == 3 else image
 
     def __call__(self, images: ImageInput | Sequence[ImageInput]) -> Any:
         """Predict one image, or several, one after the other.
 
         Args:
-            images: A BGR array ``(H, W, 3)`` uint8 or a path, or a list of them.
+            images: A BGR array ``(H, W, 3)`` uint8 or a path, or a list of them. A gray model also takes ``(H, W)``.
 
         Returns:
             The prediction of the image, or a list of them.
+
+        Raises:
+            UserError: as :meth:`read`; :meth:`infer_many` gives the results of the other images too.
         """
         if not isinstance(images, np.ndarray | str | Path):
             return [self(image) for image in images]
         array, geometry = self.prepare(images)
-        self.request.infer([array[None]], share_inputs=True)
-        return self.finish(self.outputs(self.request), geometry)
+        with self._pool.request() as request:
+            try:
+                request.infer([array[None]], share_inputs=True)
+            except RuntimeError as error:
+                raise UserError(self._refusal(array)) from error
+            outputs = self.outputs(request)
+        return self.finish(outputs, geometry)
 
     def prepare(self, image: ImageInput) -> tuple[np.ndarray, Geometry]:
         """Read an image and bring it to the network's size; raises as :meth:`read`."""
         pixels = self.read(image)
-        array, scale = apply_steps(pixels, self.description['input'])
+        try:
+            array, scale = apply_steps(pixels, self.description['input'])
+        except cv2.error as error:
+            height, width = pixels.shape[:2]
+            raise UserError(
+                f'an image of {width}x{height} pixels cannot be resized: {" ".join(str(error.err).split())}'
+            ) from error
         return array, Geometry(pixels.shape[:2], scale, array.shape[:2])
 
     def infer_many(self, images: Iterable[ImageInput], progress: bool = True) -> Iterator[Any]:
         """Predict a stream of images with several inferences at once, for throughput.
+
+        The memory is bounded however long the stream is: a few images are read in advance, as many as keep all cores
+        busy, and each result is given as soon as it and those before it are there.
+
+        Args:
+            images: As for a call; an endless generator too.
+            progress: Whether to show a progress bar.
 
         Yields:
             For each image, in order, its prediction, or the :class:`UserError` that it ran into.
         """
         from tqdm import tqdm
 
-        compiled = self.core.compile_model(self.model, 'CPU', {**self.options, 'PERFORMANCE_HINT': 'THROUGHPUT'})
-        queue = openvino.AsyncInferQueue(compiled)
-        results: dict[int, Any] = {}
-        geometries: dict[int, Geometry] = {}
-        queue.set_callback(lambda request, index: results.__setitem__(index, self.outputs(request)))
+        compiled = self._pool.throughput()
+        # Twice as many as run at a time, so that the next ones are ready.
+        count = 2 * compiled.get_property('OPTIMAL_NUMBER_OF_INFER_REQUESTS')
+        idle = [compiled.create_infer_request() for _ in range(count)]
+        waiting: deque[_Waiting] = deque()
         total = len(images) if isinstance(images, Sequence) else None
-        # A few images in advance keep all requests busy, and the memory bounded.
-        window: list[int] = []
         bar = tqdm(total=total, unit='image', disable=not progress)
 
-        def flush() -> Iterator[Any]:
-            queue.wait_all()
-            for index in window:
-                result = results.pop(index)
-                yield result if isinstance(result, UserError) else self.finish(result, geometries.pop(index))
-                bar.update()
-            window.clear()
+        def take() -> Any:
+            oldest = waiting.popleft()
+            result = self._wait(oldest)
+            if oldest.request is not None:
+                idle.append(oldest.request)
+            bar.update()
+            return result
 
-        with bar:
-            for index, image in enumerate(images):
-                window.append(index)
+        source, problem = iter(images), None
+        try:
+            while problem is None:
                 try:
-                    array, geometries[index] = self.prepare(image)
-                except UserError as error:
-                    results[index] = error
-                else:
-                    queue.start_async([array[None]], index)
-                if len(window) >= 4 * len(queue):
-                    yield from flush()
-            yield from flush()
+                    image = next(source)
+                except StopIteration:
+                    break
+                except Exception as error:
+                    # The results for what the source gave before it failed are not lost.
+                    problem = error
+                    break
+                waiting.append(self._start(idle, image))
+                while waiting and (not idle or len(waiting) >= count or waiting[0].is_done()):
+                    yield take()
+            while waiting:
+                yield take()
+            if problem is not None:
+                raise problem
+        finally:
+            # The consumer may have stopped before the end.
+            for entry in waiting:
+                self._wait(entry)
+            bar.close()
+
+    def _start(self, idle: list[openvino.InferRequest], image: ImageInput) -> _Waiting:
+        """Start the inference of one image on an idle request; an image that cannot be read has none."""
+        try:
+            array, geometry = self.prepare(image)
+        except UserError as error:
+            return _Waiting(None, None, error)
+        request = idle.pop()
+        try:
+            request.start_async([array[None]])
+        except RuntimeError:
+            idle.append(request)
+            return _Waiting(None, None, UserError(self._refusal(array)))
+        return _Waiting(request, geometry, UserError(self._refusal(array)))
+
+    def _wait(self, entry: _Waiting) -> Any:
+        """Return the prediction of an image whose inference was started, or its error."""
+        if entry.request is None or entry.geometry is None:
+            return entry.error
+        try:
+            entry.request.wait()
+        except RuntimeError:
+            return entry.error
+        return self.finish(self.outputs(entry.request), entry.geometry)
+
+    def _refusal(self, array: np.ndarray) -> str:
+        """Say that OpenVINO does not take an input."""
+        height, width = array.shape[:2]
+        return f'the model cannot run on {width}x{height} pixels, against {DESCRIPTION}; export the model again'
 
     def outputs(self, request: Any) -> dict[str, np.ndarray]:
         """Return copies of a request's outputs, without the batch axis."""
@@ -272,12 +331,17 @@ class Detector(Model):
             ),
             int,
         ).reshape(-1)
-        kept = kept[np.argsort(-values[kept], kind='stable')][: settings['max_per_image']]
+        kept = kept[np.argsort(-values[kept], kind='stable')]
+        if settings['max_per_image'] >= 0:
+            kept = kept[: settings['max_per_image']]
         return Detections(candidates[kept], values[kept], label[kept])
 
 
 class Segmentor(Model):
-    """Semantic segmentation; a call returns class indices ``(H, W)`` uint8 at the size of the image."""
+    """Semantic segmentation; a call returns class indices ``(H, W)`` at the size of the image.
+
+    They are uint8, or uint16 of a model with more than 256 classes.
+    """
 
     task = 'segmentation'
 
@@ -287,11 +351,19 @@ class Segmentor(Model):
 
     def finish(self, outputs: dict[str, np.ndarray], geometry: Geometry) -> np.ndarray:
         """Turn the outputs for one image, by name, into the prediction."""
-        output = outputs['output']
-        mask = (output.argmax(0) if self.description['output']['form'] == 'logits' else output[0]).astype(np.uint8)
+        output, settings = outputs['output'], self.description['output']
+        if settings['form'] == 'logits':
+            indices = output.argmax(0)
+        elif settings['form'] == 'sigmoid':
+            # The sigmoid of a logit is above the threshold where the logit is above that of the threshold.
+            with np.errstate(divide='ignore'):
+                indices = output[0] > np.log(settings['threshold'] / (1 - np.float64(settings['threshold'])))
+        else:
+            indices = output[0]
+        mask = indices.astype(np.uint8 if len(self.classes) <= 256 else np.uint16)
         # A padded input has the image at its top left.
         shape, scale, input_shape = geometry
-        height, width = (min(i, round(s * f)) for i, s, f in zip(input_shape, shape, scale[::-1], strict=True))
+        height, width = (max(1, min(i, round(s * f))) for i, s, f in zip(input_shape, shape, scale[::-1], strict=True))
         result: np.ndarray = cv2.resize(mask[:height, :width], shape[::-1], interpolation=cv2.INTER_NEAREST)
         return result
 
@@ -317,14 +389,12 @@ def load_model(path: str | Path, threads: int | None = None, int8: bool = False)
     """Open an export with the class for its task.
 
     Args:
-        path: Folder of the export, or its ``.xml`` file.
-        threads: Threads of one inference; OpenVINO chooses if None.
+        path: The export's folder, its ``model.json`` or one of its ``.xml``.
+        threads: Threads of one inference; all cores by default.
         int8: Whether to run the quantized network of the export.
 
     Raises:
         UserError: as :class:`Model`.
     """
-    description, file = read_description(path, int8)
-    if description['task'] not in MODELS:
-        raise UserError(f'{file} is for the unknown task {description["task"]!r}')
+    description, _ = read_description(path, int8)
     return MODELS[description['task']](path, threads, int8)

@@ -5,10 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
+
+from .errors import UserError
+
+_NUMBERS = count()
 
 
 @contextmanager
@@ -18,7 +24,8 @@ def atomic_path(file: str | Path) -> Iterator[Path]:
     After an error or an interruption the older file is whole, and what was written is gone.
     """
     file = Path(file)
-    partial = file.with_name(f'.{file.name}.{os.getpid()}.partial')
+    # Part of the name only: with a prefix and a suffix, a long name would be longer than file systems allow.
+    partial = file.with_name(f'.{file.name[:40]}.{os.getpid()}-{next(_NUMBERS)}.partial')
     try:
         yield partial
         os.replace(partial, file)
@@ -41,6 +48,35 @@ def write_json(file: str | Path, content: Any, indent: int | None = 1) -> None:
         indent: Spaces per level; None writes one line, for large files that nobody reads.
     """
     write_atomically(file, json.dumps(content, indent=indent) + '\n')
+
+
+def make_folder(folder: str | Path) -> Path:
+    """Make a folder with its parents, and check that files can be written to it.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UserError: it cannot be made, or it cannot be written to.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except FileExistsError as error:
+        raise UserError(f'folder {folder} cannot be made: a file has this name; choose another folder') from error
+    except OSError as error:
+        raise UserError(f'folder {folder} cannot be written to: {error.strerror or error}') from error
+    return folder
+
+
+def is_same_file(first: str | Path, second: str | Path) -> bool:
+    """Return whether two paths name one existing file, through links too."""
+    try:
+        return os.path.samefile(first, second)
+    except OSError:
+        return False
 
 
 def sha256(path: str | Path) -> str:

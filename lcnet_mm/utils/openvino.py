@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -15,14 +16,21 @@ from .errors import UserError
 COMPILE_OPTIONS = dict(INFERENCE_PRECISION_HINT='f32', PERFORMANCE_HINT='LATENCY')
 
 
-@cache
 def openvino_core() -> openvino.Core:
     """Return the process's only Core, which is never destroyed.
 
     The CPU plugin of every Core sets the stack for signals (openvino#11894). If two Cores are not destroyed in reverse
     order, the stack that is freed first stays set, and the next signal that Python handles crashes the process. The end
     of a subprocess is such a signal once a data loader of torch has had workers.
+
+    A process that was forked gets a Core of its own: the threads of its parent's are not there, and what waits for them
+    waits for ever.
     """
+    return _core_of(os.getpid())
+
+
+@cache
+def _core_of(process: int) -> openvino.Core:
     return openvino.Core()
 
 

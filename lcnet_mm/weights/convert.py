@@ -16,7 +16,7 @@ from ..backbones import PPLCNet, PPLCNetV2
 from ..backbones.pplcnet_v2 import ARCHS
 from ..utils.config import load_config
 from ..utils.errors import UserError
-from ..utils.files import atomic_path, sha256
+from ..utils.files import atomic_path, is_same_file, sha256
 from ..utils.models import build_model
 from .key_rules import is_folded, rename_mobileseg_key, rename_v2_key
 from .names import UnknownKeyError, rename_paddle_key
@@ -180,6 +180,9 @@ def convert_weights(src: str | Path, dst: str | Path, config: str | Path | None 
     dst = Path(dst)
     if dst.suffix != '.pth':
         raise UserError(f'the target {dst} must end with .pth')
+    for target in (dst, dst.with_suffix('.safetensors')):
+        if is_same_file(src, target):
+            raise UserError(f'the target {target} is the source, which would be replaced; choose another name')
     source = _strip_distillation(read_tensors(src))
     try:
         kind, rename = _recognize(set(source))
