@@ -370,6 +370,9 @@ class _Walk:
 
     def _get(self, registry: Registry, kind: str, scope: str | None) -> Any:
         """Look a type up as mmengine would while it builds."""
+        if registry is FUNCTIONS:
+            # The mm libraries have no functions of their own, of which mmengine would warn.
+            return registry.get(kind)
         try:
             with registry.switch_scope_and_registry(scope or self.scope) as scoped:
                 return scoped.get(kind)

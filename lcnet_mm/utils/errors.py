@@ -29,7 +29,7 @@ class UserError(Exception):
 
 
 @contextmanager
-def as_user_error(doing: str, *kinds: type[Exception]) -> Iterator[None]:
+def as_user_error(doing: str, *kinds: type[BaseException]) -> Iterator[None]:
     """Turn exceptions of these kinds into a :class:`UserError` that begins with what was being done."""
     try:
         yield
