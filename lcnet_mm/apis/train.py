@@ -273,7 +273,7 @@ def _check_start(runner: Runner, cfg: Config, checkpoint: dict[str, Any], partia
     if cfg.resume:
         raise UserError(f'{text}; a training can be resumed with the model that it was started with only')
     if not partial:
-        raise UserError(f'{text}; to start from what fits, set allow_partial_weights=True')
+        raise UserError(f'{text}; to start from what fits all the same, use allow_partial_weights')
     runner.logger.warning(f'{text}. The rest of the weights starts as initialized (allow_partial_weights).')
 
 

@@ -58,7 +58,7 @@ class CompletePretrainedInit(PretrainedInit):
         if misfits and not self.allow_partial:
             raise UserError(
                 f'init_cfg of {name}: checkpoint {self.checkpoint} does not fit: {"; ".join(misfits)}'
-                f'{self._prefix_hint(module, state)}; to start from what fits, set allow_partial_weights=True'
+                f'{self._prefix_hint(module, state)}; to start from what fits all the same, use allow_partial_weights'
             )
         if misfits:
             print_log(f'{name} starts from a part of {self.checkpoint}: {"; ".join(misfits)}', logger='current')

@@ -30,6 +30,8 @@ class NamingPipeline:
         except UserError as error:
             raise UserError(f'image {path}: {error}') from error
         except Exception as error:
+            if type(error).__module__.startswith('cv2') and 'imdecode' in str(error):
+                raise UserError(f'image {path} cannot be read: the file is empty, or not an image') from error
             raise UserError(f'image {path} cannot be prepared: {describe_error(error)}') from error
 
     def __getattr__(self, name: str) -> Any:

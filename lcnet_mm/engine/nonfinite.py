@@ -154,4 +154,6 @@ def _all_finite(tensors: list[Tensor]) -> bool:
     """Whether all values are finite, with one pass over them and one result to wait for."""
     if not tensors:
         return True
-    return bool(torch.stack([norm.float() for norm in torch._foreach_norm(tensors)]).sum().isfinite())
+    # The largest magnitude of each, which cannot overflow as a sum of squares does.
+    largest = torch._foreach_norm(tensors, float('inf'))
+    return bool(torch.stack([value.float() for value in largest]).max().isfinite())

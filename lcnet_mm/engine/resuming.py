@@ -39,6 +39,8 @@ class ScheduleOnResumeHook(Hook):
         saved = checkpoint.get('param_schedulers') or []
         states = [state for part in saved.values() for state in part] if isinstance(saved, dict) else saved
         self._saved = [{name: value for name, value in state.items() if name not in _PROGRESS} for state in states]
+        info = (checkpoint.get('message_hub') or {}).get('runtime_info') or {}
+        self._length = (info.get('max_epochs'), info.get('max_iters'))
 
     def before_train(self, runner: Runner) -> None:
         """Compare them with the checkpoint's, and apply them where they differ.
@@ -50,6 +52,7 @@ class ScheduleOnResumeHook(Hook):
             return
         changes = self._apply_groups(runner)
         if self._saved == self._schedulers and not any(change.startswith('initial_') for change in changes):
+            self._refuse_tail(runner)
             return
         changes += _differences(self._saved, self._schedulers)
         needs_metrics = any(hasattr(scheduler, 'monitor') for scheduler in _schedulers(runner))
@@ -65,6 +68,26 @@ class ScheduleOnResumeHook(Hook):
             f'The schedule differs from that of the checkpoint: {"; ".join(changes)}. The config counts: the rate goes '
             f'on with {_rates(runner):.3g} instead of {before:.3g}.'
         )
+        self._refuse_tail(runner)
+
+    def _refuse_tail(self, runner: Runner) -> None:
+        """Refuse a longer training whose schedule does not go on.
+
+        Raises:
+            UserError: it is longer than that of the checkpoint, and its schedule ends where that one ended.
+        """
+        by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
+        old, new = (self._length[0], runner.max_epochs) if by_epoch else (self._length[1], runner.max_iters)
+        if not isinstance(old, int) or new <= old:
+            return
+        epoch_length = len(runner.train_dataloader) if by_epoch else 1
+        rated = [scheduler for scheduler in _schedulers(runner) if scheduler.param_name == 'lr']
+        ends = [scheduler.end * (epoch_length if scheduler.by_epoch else 1) for scheduler in rated]
+        if ends and max(ends) == old * epoch_length:
+            raise UserError(
+                f'train_cfg.max_{"epochs" if by_epoch else "iters"} is {new} instead of {old}, but the schedule of the '
+                f'rate ends at {old}: the rate would stay where it ends; set end (and T_max) of param_scheduler to {new}'
+            )
 
     def _apply_groups(self, runner: Runner) -> list[str]:
         """Set what the config says about weight decay, momentum and the like; return what changed."""

@@ -77,6 +77,8 @@ class StepDump:
 
 def _find_data_class(module: str, name: str) -> Any:
     """Return a class of data samples, or None if a name is anything else."""
+    if (module, name) in (('__builtin__', 'set'), ('builtins', 'set')):
+        return set
     if not module.startswith(_DATA_MODULES):
         return None
     found = getattr(import_module(module), name, None)

@@ -10,7 +10,7 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.config.utils import MODULE2PACKAGE
-from mmengine.utils import get_installed_path, is_installed
+from mmengine.utils import get_installed_path, import_modules_from_strings, is_installed
 
 from .config_names import check_options, check_variables
 from .errors import UserError, as_user_error
@@ -98,3 +98,10 @@ def _drop_scope(value: Any) -> None:
     elif isinstance(value, list | tuple):
         for part in value:
             _drop_scope(part)
+
+
+def import_custom_modules(cfg: Config) -> None:
+    """Import what ``custom_imports`` of a config names that was not read from a file, as reading it would."""
+    given = cfg.get('custom_imports')
+    if given:
+        import_modules_from_strings(**given)
