@@ -63,9 +63,11 @@ def _check_topk(cfg: Config, split: str, metric: dict[str, Any]) -> None:
 
 def _results(cfg: Config, metric: dict[str, Any]) -> list[str] | None:
     """Return the names of a metric's results, or the beginning of all of them; None where they are not known."""
-    kind = str(metric.get('type')).split('.')[-1]
+    if not isinstance(metric.get('type'), str):
+        return None
+    kind = metric['type'].split('.')[-1]
     with METRICS.switch_scope_and_registry(cfg.get('default_scope')) as registry:
-        found = registry.get(metric.get('type'))
+        found = registry.get(metric['type'])
     prefix = metric.get('prefix') or getattr(found, 'default_prefix', None)
     if kind == 'CocoMetric' and not metric.get('classwise') and not metric.get('metric_items'):
         kinds = metric.get('metric', 'bbox')

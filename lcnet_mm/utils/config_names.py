@@ -94,6 +94,9 @@ class _Problem(NamedTuple):
         else:
             shown = sorted(self.known - BUILD_KEYS - _GIVEN)
             hint = f'it takes {", ".join(shown[:12])}{" …" if len(shown) > 12 else ""}' if shown else 'remove it'
+        if self.name == 'type':
+            hint = hint if self.meant else 'name a class that is'
+            return f'{place} is {self.owner}; {hint}'
         return f'{place} is unknown to {self.owner}; {hint}'
 
 
@@ -146,11 +149,6 @@ def check_variables(path: str | Path) -> None:
         UserError: it does; a class, a pipeline or a number of epochs would silently be another.
     """
     tree = ast.parse(Path(path).read_text(encoding='utf-8'))
-    try:
-        bases = [Config.fromfile(base) for base in Config._get_base_files(str(path))] if _has_base(tree) else []
-    except Exception:
-        # An unreadable base is another error, and reported by whoever reads the config.
-        return
     set_here = {
         target.id: node.value
         for node in tree.body
@@ -160,9 +158,18 @@ def check_variables(path: str | Path) -> None:
     }
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     fields = runner_fields()
-    for name, node in set_here.items():
+    unused = {name: node for name, node in set_here.items() if name not in fields and name not in used}
+    if '_base_' not in unused or len(unused) == 1:
+        return
+    del unused['_base_']
+    try:
+        bases = [Config.fromfile(base) for base in Config._get_base_files(str(path))]
+    except Exception:
+        # An unreadable base is another error, and reported by whoever reads the config.
+        return
+    for name, node in unused.items():
         before = next((base[name] for base in bases if name in base), None)
-        if name in fields or name in used or name == '_base_' or before is None:
+        if before is None:
             continue
         try:
             if ast.literal_eval(node) == before:
@@ -176,13 +183,6 @@ def check_variables(path: str | Path) -> None:
             f'config {path} sets {name}, a variable that its base has used already, so it changes nothing; '
             f'set {_join(places)} too'
         )
-
-
-def _has_base(tree: ast.Module) -> bool:
-    return any(
-        isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == '_base_' for t in node.targets)
-        for node in tree.body
-    )
 
 
 def _places_of(cfg: Config, name: str, value: Any, fields: frozenset[str]) -> list[str]:
@@ -282,6 +282,8 @@ class _Walk:
         if not isinstance(value, dict):
             return
         scope = value.get('_scope_') or scope
+        if (problem := self._unknown_type(value, path, registries, scope)) is not None:
+            yield problem
         owner, known = self._known(value, path, registries, scope)
         if known is not None:
             for name in value:
@@ -350,6 +352,35 @@ class _Walk:
                 closed = known.closed and not parts[-1].startswith('loss')
                 return name if closed else f'{name}()', Arguments(known.names | taken, closed, known.ignored)
         return kind, None
+
+    def _unknown_type(
+        self, value: dict[str, Any], path: str, registries: tuple[Registry, ...], scope: str | None
+    ) -> _Problem | None:
+        """Return a problem if a type is not registered, but is a slip of one that is, or is needed at its place."""
+        kind = value.get('type')
+        last = path.rpartition('.')[2]
+        if not isinstance(kind, str) or last in (*FREE_DICTS, *HANDLED_DICTS, 'nms') or not registries:
+            return None
+        if any(self._get(registry, kind, scope) is not None for registry in registries):
+            return None
+        names = frozenset().union(*(self._registered(registry, scope) for registry in registries))
+        # mmengine's own message for an optimizer that it does not know is "None is not a callable object".
+        meant = nearest(kind, names) if path == 'optim_wrapper.optimizer' else slip_of(kind, names)
+        if meant is None and path != 'optim_wrapper.optimizer':
+            return None
+        return _Problem(path, 'type', f'{kind}, which is not registered', meant, frozenset())
+
+    def _registered(self, registry: Registry, scope: str | None) -> frozenset[str]:
+        """Return the names of what a registry of a scope, and those above it, can build."""
+        names: set[str] = set()
+        try:
+            with registry.switch_scope_and_registry(scope or self.scope) as scoped:
+                while scoped is not None:
+                    names.update(scoped.module_dict)
+                    scoped = scoped.parent
+        except Exception:
+            return frozenset()
+        return frozenset(names)
 
     def _known_without_type(self, value: dict[str, Any], path: str, parts: list[str]) -> Arguments | None:
         """Return the names of a dict whose type follows from its place."""
