@@ -4,7 +4,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-
 from run_tool import run_tool
 
 CONFIG = """
@@ -52,4 +51,6 @@ def write_config(folder: Path, data: Path, more: str = '') -> Path:
 def train(config: Path, work_dir: Path, *arguments: object, **options: object):
     """Run ``lcnet train`` in this process; names of options have ``__`` for the points."""
     given = [f'{name.replace("__", ".")}={value}' for name, value in options.items()]
-    return run_tool('train.py', config, '--work-dir', work_dir, *arguments, *(['--cfg-options', *given] if given else []))
+    return run_tool(
+        'train.py', config, '--work-dir', work_dir, *arguments, *(['--cfg-options', *given] if given else [])
+    )

@@ -78,13 +78,15 @@ def replay_step(dump: str | Path) -> StepReplay:
     cfg = Config(step.config)
     with as_user_error(f'the model of {dump} cannot be built', *BUILD_ERRORS):
         import_custom_modules(cfg)
-        model = build_model(cfg)
+        model: Any = build_model(cfg)
     unknown = [name for name, _ in [*model.named_parameters(), *model.named_buffers()] if name not in step.weights]
     if unknown:
-        raise UserError(f'the model of {dump} has changed since: it has weights that the file lacks, first {unknown[0]}')
+        raise UserError(
+            f'the model of {dump} has changed since: it has weights that the file lacks, first {unknown[0]}'
+        )
     _load(model, step.weights)
     if any('ChannelsLastHook' in str(hook.get('type')) for hook in (cfg.get('default_hooks') or {}).values() if hook):
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+        model.to(memory_format=torch.channels_last)
     hub = MessageHub.get_current_instance()
     hub.update_info('epoch', step.epoch)
     hub.update_info('iter', step.iteration)
@@ -93,7 +95,7 @@ def replay_step(dump: str | Path) -> StepReplay:
         model.set_epoch(step.epoch)
     for module in model.modules():
         if isinstance(getattr(module, 'epoch', None), int):
-            module.epoch = step.epoch  # type: ignore[assignment]
+            module.epoch = step.epoch
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
         return _run(step, cfg, model)
 

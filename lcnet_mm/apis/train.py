@@ -306,7 +306,7 @@ def _load_data(runner: Runner, cfg: Config) -> None:
     """
     for split in ('train', 'val'):
         name = f'_{split}_dataloader'
-        given = getattr(runner, name)
+        given: Any = getattr(runner, name)
         if given is None:
             continue
         what = {'train': 'training', 'val': 'validation'}[split]
@@ -321,7 +321,7 @@ def _load_data(runner: Runner, cfg: Config) -> None:
         runner._train_loop = runner.build_train_loop(runner._train_loop)  # type: ignore[arg-type]
     if runner._val_loop is not None:
         with as_user_error('the evaluation cannot be built', *BUILD_ERRORS):
-            runner._val_loop = runner.build_val_loop(runner._val_loop)  # type: ignore[arg-type]
+            runner._val_loop = runner.build_val_loop(runner._val_loop)
 
 
 def _check_loader(cfg: Config, split: str, what: str, loader: Any) -> None:
@@ -333,8 +333,10 @@ def _check_loader(cfg: Config, split: str, what: str, loader: Any) -> None:
             f'the {what} data has {count} images, fewer than one batch: {split}_dataloader.batch_size is {size}, and '
             f'drop_last leaves out the rest; set {split}_dataloader.batch_size to at most {count}, or drop_last=False'
         )
-    classes = (getattr(loader.dataset, 'metainfo', None) or {}).get('classes')
-    for head, number in head_class_numbers(cfg.model) if isinstance(classes, list | tuple) else ():
+    classes: Any = (getattr(loader.dataset, 'metainfo', None) or {}).get('classes')
+    if not isinstance(classes, list | tuple):
+        return
+    for head, number in head_class_numbers(cfg.model):
         if number != len(classes):
             raise UserError(
                 f'{split} data has {len(classes)} classes, model.{head}.num_classes is {number}; make them equal'

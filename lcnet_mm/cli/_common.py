@@ -30,7 +30,7 @@ class _Options(DictAction):
             if not equals or not all(name.split('.')):
                 raise UserError(f'{option_string} takes KEY=VALUE, got {value!r}')
             with as_user_error(f'{option_string} {value} cannot be read', Exception):
-                super().__call__(parser, namespace, [value], option_string)
+                super().__call__(parser, namespace, [value], option_string or '')
 
 
 def add_options(

@@ -33,7 +33,7 @@ class CompletePretrainedInit(PretrainedInit):
     def __init__(
         self, checkpoint: str, prefix: str | None = None, map_location: Any = 'cpu', allow_partial: bool = False
     ) -> None:
-        super().__init__(checkpoint, prefix, map_location)
+        super().__init__(checkpoint, prefix, map_location)  # type: ignore[no-untyped-call]
         self.allow_partial = allow_partial
 
     def __call__(self, module: nn.Module) -> None:
@@ -65,13 +65,17 @@ class CompletePretrainedInit(PretrainedInit):
         fitting = {key: value for key, value in part.items() if key in module.state_dict()}
         load_state_dict(module, fitting, strict=False, logger='current')
         if hasattr(module, '_params_init_info'):
-            update_init_info(module, init_info=self._get_init_info())
+            update_init_info(module, init_info=self._get_init_info())  # type: ignore[no-untyped-call]
 
     def _prefix_hint(self, module: nn.Module, state: dict[str, Any]) -> str:
         """Name the prefix under which the checkpoint has the module, if there is one."""
         first = next(iter(module.state_dict()), None)
         found = [key.removesuffix(first) for key in state if first and key.endswith(f'.{first}')]
-        right = [prefix for prefix in found if not find_misfits(module.state_dict(), strip_prefix(state, prefix), allow_more=True)]
+        right = [
+            prefix
+            for prefix in found
+            if not find_misfits(module.state_dict(), strip_prefix(state, prefix), allow_more=True)
+        ]
         if not right or right[0] == self.prefix:
             return ''
         return f'; the checkpoint has these weights under {right[0]!r}, so set init_cfg.prefix to that'

@@ -39,7 +39,7 @@ class NonFiniteHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Watch the losses and the optimizer."""
         self._runner = runner
-        model: nn.Module = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model: Any = runner.model.module if is_model_wrapper(runner.model) else runner.model
         trained = [(name, p.data) for name, p in model.named_parameters() if p.requires_grad]
         buffers = [(name, b) for name, b in model.named_buffers() if b.is_floating_point()]
         self._names = [name for name, _ in trained + buffers]
@@ -114,7 +114,7 @@ class NonFiniteHook(Hook):
             batch=self._batch,
             rng=self._rng,
             weights={name: kept.get(name, tensor).detach().cpu() for name, tensor in state.items()},
-            optimizer=runner.optim_wrapper.state_dict(),
+            optimizer=runner.optim_wrapper.state_dict(),  # type: ignore[union-attr]
             losses=losses,
             files=files,
         )

@@ -62,7 +62,7 @@ class ProgressHook(Hook):
             self.doing = f'{runner._load_from or runner.work_dir} cannot be resumed'
 
     def before_train(self, runner: Runner) -> None:
-        """The first batch comes next."""
+        """Note that the first batch comes next."""
         self.doing = 'the training data cannot be loaded'
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
@@ -72,7 +72,7 @@ class ProgressHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
     ) -> None:
-        """What comes next is not part of the step."""
+        """Note that the step is over."""
         self.doing = f'the training failed after step {runner.iter + 1}'
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
@@ -126,8 +126,8 @@ def _explain(runner: Runner, progress: ProgressHook, error: Exception, log: str)
     missing = error.args[0] if isinstance(error, KeyError) and error.args else None
     if progress.metrics and isinstance(missing, str) and missing in _save_best(runner):
         return (
-            f'default_hooks.checkpoint.save_best is {missing!r}, which the evaluation does not compute; its metrics are '
-            f'{", ".join(progress.metrics)}'
+            f'default_hooks.checkpoint.save_best is {missing!r}, which the evaluation does not compute; its metrics '
+            f'are {", ".join(progress.metrics)}'
         )
     hint = next((f'; {text}' for pattern, text in _HINTS if re.search(pattern, str(error), re.DOTALL)), '')
     saved = f'; {last_checkpoint_text(runner)}' if runner._train_loop is not None and runner.iter else ''
@@ -173,4 +173,4 @@ def _stop_on_unwritten_logs(runner: Runner) -> Iterator[None]:
         yield
     finally:
         for handler in handlers:
-            del handler.handleError  # type: ignore[attr-defined]
+            del handler.handleError

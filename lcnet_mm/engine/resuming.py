@@ -85,8 +85,8 @@ class ScheduleOnResumeHook(Hook):
         ends = [scheduler.end * (epoch_length if scheduler.by_epoch else 1) for scheduler in rated]
         if ends and max(ends) == old * epoch_length:
             raise UserError(
-                f'train_cfg.max_{"epochs" if by_epoch else "iters"} is {new} instead of {old}, but the schedule of the '
-                f'rate ends at {old}: the rate would stay where it ends; set end (and T_max) of param_scheduler to {new}'
+                f'train_cfg.max_{"epochs" if by_epoch else "iters"} is {new} instead of {old}, but the schedule of '
+                f'the rate ends at {old}: the rate would stay where it ends; set end and T_max of param_scheduler to {new}'
             )
 
     def _apply_groups(self, runner: Runner) -> list[str]:
@@ -95,7 +95,8 @@ class ScheduleOnResumeHook(Hook):
         if not self._groups:
             return []
         scheduled = {scheduler.param_name for scheduler in _schedulers(runner)}
-        for group, wanted in zip(runner.optim_wrapper.optimizer.param_groups, self._groups, strict=True):
+        wrapper: Any = runner.optim_wrapper
+        for group, wanted in zip(wrapper.optimizer.param_groups, self._groups, strict=True):
             for name, value in wanted.items():
                 if name in _NOT_SETTINGS or name in scheduled or group.get(name) == value:
                     continue

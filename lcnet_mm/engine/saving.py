@@ -39,18 +39,19 @@ class KeepingCheckpointHook(CheckpointHook):
     writes through the backend ``atomic_local``, so that a file has its name only when it is complete.
 
     Args:
+        interval: As for ``CheckpointHook``.
         backend_args: As for ``CheckpointHook``.
         kwargs: As for ``CheckpointHook``.
     """
 
-    def __init__(self, *args: Any, backend_args: dict[str, Any] | None = None, **kwargs: Any) -> None:
+    def __init__(self, interval: int = -1, backend_args: dict[str, Any] | None = None, **kwargs: Any) -> None:
         if backend_args is None and not kwargs.get('file_client_args') and '://' not in str(kwargs.get('out_dir')):
             backend_args = dict(backend='atomic_local')
-        super().__init__(*args, backend_args=backend_args, **kwargs)
+        super().__init__(interval=interval, backend_args=backend_args, **kwargs)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
         with self._removing_later():
-            super()._save_checkpoint_with_step(runner, step, meta)
+            super()._save_checkpoint_with_step(runner, step, meta)  # type: ignore[no-untyped-call]
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, Any]) -> None:
         with self._removing_later():

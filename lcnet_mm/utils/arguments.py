@@ -79,7 +79,16 @@ PLAIN_DICTS: dict[str, Arguments] = {
 _TEST_NAMES = (
     *('nms_pre', 'min_bbox_size', 'score_thr', 'nms', 'max_per_img', 'mode', 'crop_size', 'stride', 'multi_label'),
     *('mask_thr_binary', 'rpn', 'rcnn', 'iou_threshold', 'nms_across_levels', 'topk', 'with_nms', 'yolox_style'),
-    *('top_k', 'max_per_image', 'panoptic_on', 'semantic_on', 'instance_on', 'iou_thr', 'filter_low_score', 'local_maximum_kernel'),
+    *(
+        'top_k',
+        'max_per_image',
+        'panoptic_on',
+        'semantic_on',
+        'instance_on',
+        'iou_thr',
+        'filter_low_score',
+        'local_maximum_kernel',
+    ),
 )
 _TRAIN_NAMES = (
     *('assigner', 'sampler', 'allowed_border', 'pos_weight', 'debug', 'rpn', 'rpn_proposal', 'rcnn', 'epoch', 'alpha'),

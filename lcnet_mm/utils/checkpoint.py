@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import os
 import pickle
-import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -112,16 +111,21 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise UserError(
             f'checkpoint {path} is refused: it is not a PyTorch file, or it holds more than weights ({error})'
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    # A damaged file can make the unpickler call anything that is allowed with anything.
+    except Exception as error:
         raise UserError(f'checkpoint {path} is truncated or not a PyTorch file; make or copy it again') from error
     if not isinstance(checkpoint, dict):
         raise UserError(f'checkpoint {path} holds a {type(checkpoint).__name__}, expected a dict with a state_dict')
     checkpoint = checkpoint if 'state_dict' in checkpoint else dict(state_dict=checkpoint, meta={})
     state = checkpoint['state_dict']
     if not isinstance(state, dict) or not state or not all(isinstance(key, str) for key in state):
-        raise UserError(f'checkpoint {path} holds no weights: its state_dict is not a dict of tensors by name, or is empty')
+        raise UserError(
+            f'checkpoint {path} holds no weights: its state_dict is not a dict of tensors by name, or is empty'
+        )
     if not isinstance(checkpoint.get('meta') or {}, dict):
-        raise UserError(f'checkpoint {path} is damaged: its meta is a {type(checkpoint["meta"]).__name__}, expected a dict')
+        raise UserError(
+            f'checkpoint {path} is damaged: its meta is a {type(checkpoint["meta"]).__name__}, expected a dict'
+        )
     return checkpoint
 
 

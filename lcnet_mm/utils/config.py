@@ -12,7 +12,8 @@ from mmengine.config import Config
 from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.utils import get_installed_path, import_modules_from_strings, is_installed
 
-from .config_names import check_options, check_variables
+from .config_names import check_options
+from .config_variables import check_variables
 from .errors import UserError, as_user_error
 
 _MODULE = 'lcnet_mm'

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
@@ -43,6 +41,7 @@ from .arguments import (
     runner_fields,
     slip_of,
 )
+from .config_variables import join_places, leaves, places_of
 from .errors import UserError
 
 _MODEL = (MODELS, TASK_UTILS, WEIGHT_INITIALIZERS)
@@ -140,92 +139,22 @@ def check_options(cfg: Config, options: dict[str, Any], before: Config) -> None:
     _raise([problem for problem in problems if _is_set(problem, given)])
 
 
-def check_variables(path: str | Path) -> None:
-    """Check that a config file does not set a variable of its base that is used in the base only.
-
-    mmengine uses a base's variables while it reads the base, so that setting one again afterwards changes nothing.
-
-    Raises:
-        UserError: it does; a class, a pipeline or a number of epochs would silently be another.
-    """
-    tree = ast.parse(Path(path).read_text(encoding='utf-8'))
-    set_here = {
-        target.id: node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
-    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-    fields = runner_fields()
-    unused = {name: node for name, node in set_here.items() if name not in fields and name not in used}
-    if '_base_' not in unused or len(unused) == 1:
-        return
-    del unused['_base_']
-    try:
-        bases = [Config.fromfile(base) for base in Config._get_base_files(str(path))]
-    except Exception:
-        # An unreadable base is another error, and reported by whoever reads the config.
-        return
-    for name, node in unused.items():
-        before = next((base[name] for base in bases if name in base), None)
-        if before is None:
-            continue
-        try:
-            if ast.literal_eval(node) == before:
-                continue
-        except (ValueError, TypeError):
-            pass
-        places = [place for base in bases for place in _places_of(base, name, before, fields)]
-        if not places:
-            continue
-        raise UserError(
-            f'config {path} sets {name}, a variable that its base has used already, so it changes nothing; '
-            f'set {_join(places)} too'
-        )
-
-
-def _places_of(cfg: Config, name: str, value: Any, fields: frozenset[str]) -> list[str]:
-    """Return the places of a config that have a variable's name, or its value if that is a list or a dict."""
-    named, valued = [], []
-    for place, found in _leaves(cfg._cfg_dict):
-        if place.split('.')[0] in fields:
-            if place.rpartition('.')[2] == name:
-                named.append(place)
-            elif isinstance(value, list | tuple | dict) and value and found == value:
-                valued.append(place)
-    return named or valued
-
-
-def _leaves(value: Any, place: str = '') -> Iterator[tuple[str, Any]]:
-    """Yield every place of a config with its value, from the top."""
-    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
-    for key, part in parts:
-        inner = f'{place}.{key}' if place else str(key)
-        yield inner, part
-        yield from _leaves(part, inner)
-
-
-def _join(places: list[str]) -> str:
-    return ', '.join(places[:3]) + (' …' if len(places) > 3 else '')
-
-
 def _useless_option(option: str, before: Config, fields: frozenset[str]) -> str:
     """Say why an override whose first name nothing reads changes nothing, and what to set instead."""
     first, _, rest = option.partition('.')
     last = option.rpartition('.')[2]
-    places = _places_of(before, first, before.get(first), fields) if not rest else []
-    instead = f'; set {_join(places)} instead' if places else ''
+    places = places_of(before, first, before.get(first), fields) if not rest else []
+    instead = f'; set {join_places(places)} instead' if places else ''
     if first in before:
         return f'{option} sets a variable that the config file has used already, so it changes nothing{instead}'
     if not instead:
         meant = nearest(first, fields)
-        same = [place for place, _ in _leaves(before._cfg_dict) if place.rpartition('.')[2] == last]
+        same = [place for place, _ in leaves(before._cfg_dict) if place.rpartition('.')[2] == last]
         same = [place for place in same if place.split('.')[0] in fields]
         if meant:
             instead = f'; did you mean {meant}{f".{rest}" if rest else ""}?'
         elif same:
-            instead = f'; did you mean {_join(same)}?'
+            instead = f'; did you mean {join_places(same)}?'
     return f'{option} is unknown, nothing reads it{instead}'
 
 
@@ -258,6 +187,12 @@ def _unknown_names(cfg: Config, every_name: Config | None = None) -> Iterator[_P
                 yield from walk.visit(value, name, _REGISTRIES.get(name, ()))
         elif meant := slip_of(name, fields):
             yield _Problem('', name, "mmengine's runner", meant, fields)
+
+
+def _arguments_in(registry: Registry, name: str) -> Arguments:
+    """Return the arguments of one of mmengine's own classes."""
+    found = registry.get(name)
+    return arguments_of(found) if callable(found) else Arguments(frozenset(), False)
 
 
 class _Walk:
@@ -386,14 +321,14 @@ class _Walk:
         """Return the names of a dict whose type follows from its place."""
         if path == 'train_cfg':
             loop = 'EpochBasedTrainLoop' if value.get('by_epoch', 'max_iters' not in value) else 'IterBasedTrainLoop'
-            known = arguments_of(LOOPS.get(loop))
+            known = _arguments_in(LOOPS, loop)
             return Arguments(known.names | {'by_epoch'}, True)
         if path in _LOOPS:
-            return arguments_of(LOOPS.get(_LOOPS[path]))
+            return _arguments_in(LOOPS, _LOOPS[path])
         if path == 'log_processor':
-            return arguments_of(LOG_PROCESSORS.get('LogProcessor'))
+            return _arguments_in(LOG_PROCESSORS, 'LogProcessor')
         if path == 'optim_wrapper' and 'optimizer' in value:
-            known = arguments_of(OPTIM_WRAPPERS.get('OptimWrapper'))
+            known = _arguments_in(OPTIM_WRAPPERS, 'OptimWrapper')
             return Arguments(known.names | {'constructor', 'paramwise_cfg'}, True)
         if parts[0] == 'model' and parts[-1] in ('train_cfg', 'test_cfg'):
             return PLAIN_MODEL_DICTS[parts[-1]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -64,7 +65,9 @@ _FLAG = _Rule(lambda value: isinstance(value, bool), 'True or False')
 _SHARE = _number(0, 1)
 _POSITIVE = _number(0, above=True)
 _BETAS = _Rule(
-    lambda value: isinstance(value, list | tuple) and len(value) == 2 and all(_number(0, 1, below=True).allows(b) for b in value),
+    lambda value: (
+        isinstance(value, list | tuple) and len(value) == 2 and all(_number(0, 1, below=True).allows(b) for b in value)
+    ),
     'two numbers of at least 0 and below 1',
 )
 _LEVELS = tuple(logging.getLevelNamesMapping())
@@ -238,7 +241,7 @@ def _combinations(cfg: Config) -> Iterator[str]:
             steps = scheduler['milestones']
             if not (isinstance(steps, list | tuple) and steps and all(map(_int_from(1).allows, steps))):
                 yield f'{place}.milestones must be a list of integers of at least 1, got {steps!r}'
-            elif any(first >= second for first, second in zip(steps, steps[1:], strict=False)):
+            elif any(first >= second for first, second in pairwise(steps)):
                 yield f'{place}.milestones must rise, got {list(steps)}'
         if scheduler.get('convert_to_iter_based') and not scheduler.get('by_epoch', True):
             yield f'{place}.convert_to_iter_based needs by_epoch=True'

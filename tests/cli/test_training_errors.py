@@ -16,7 +16,7 @@ from mmengine.fileio import LocalBackend
 from run_tool import ROOT, assert_one_line_error, run_tool
 from tiny_training import train, write_config, write_images
 
-from lcnet_mm.apis import load_config, read_checkpoint, replay_step
+from lcnet_mm.apis import read_checkpoint, replay_step
 from lcnet_mm.apis.train import newest_checkpoint
 from lcnet_mm.engine import NonFiniteHook
 from lcnet_mm.utils.errors import TRACEBACK_VARIABLE
@@ -66,9 +66,15 @@ def rates(work_dir) -> dict[int, float]:
 @pytest.mark.parametrize(
     ('options', 'expected'),
     [
-        ({'train_cfg__max_epoch': 3}, 'train_cfg.max_epoch is unknown to EpochBasedTrainLoop; did you mean max_epochs?'),
+        (
+            {'train_cfg__max_epoch': 3},
+            'train_cfg.max_epoch is unknown to EpochBasedTrainLoop; did you mean max_epochs?',
+        ),
         ({'max_epochs': 3}, 'set train_cfg.max_epochs instead'),
-        ({'model__backbone__widen_facto': 1}, 'model.backbone.widen_facto is unknown to PPLCNet; did you mean widen_factor?'),
+        (
+            {'model__backbone__widen_facto': 1},
+            'model.backbone.widen_facto is unknown to PPLCNet; did you mean widen_factor?',
+        ),
         ({'optim_wrapper__optimizer__lrr': 1}, 'optim_wrapper.optimizer.lrr is unknown to SGD; did you mean lr?'),
         ({'train_dataloder__batch_size': 1}, 'did you mean train_dataloader.batch_size?'),
         ({'optim_wrapper__optimizer__lr': -1}, 'optim_wrapper.optimizer.lr must be a number of at least 0, got -1'),
@@ -76,10 +82,16 @@ def rates(work_dir) -> dict[int, float]:
         ({'train_cfg__val_interval': 0}, 'train_cfg.val_interval must be an integer of at least 1, got 0'),
         ({'param_scheduler__0__end': 0}, 'param_scheduler.0.end must be an integer of at least 1, got 0'),
         ({'param_scheduler__7__end': 1}, 'param_scheduler.7.end=1 does not fit config'),
-        ({'train_dataloader__batch_size': 64, 'train_dataloader__drop_last': True}, 'has 10 images, fewer than one batch'),
+        (
+            {'train_dataloader__batch_size': 64, 'train_dataloader__drop_last': True},
+            'has 10 images, fewer than one batch',
+        ),
         ({'val_evaluator__topk': 5}, 'val_evaluator.topk asks for the best 5 of 2 classes'),
         ({'default_hooks__checkpoint__save_best': 'mIoU'}, 'it has accuracy/top1'),
-        ({'val_evaluator__type': 'Acuracy'}, 'val_evaluator.type is Acuracy, which is not registered; did you mean Accuracy?'),
+        (
+            {'val_evaluator__type': 'Acuracy'},
+            'val_evaluator.type is Acuracy, which is not registered; did you mean Accuracy?',
+        ),
         ({'optim_wrapper__optimizer__type': 'SGDD'}, 'did you mean SGD?'),
         ({'optim_wrapper__optimizer__type': 'Zzzzzz'}, 'optim_wrapper.optimizer.type is Zzzzzz'),
     ],
@@ -123,7 +135,11 @@ def test_no_worker_keeps_no_workers(config, tmp_path):
 
 
 def test_weights_that_do_not_fit(config, finished, tmp_path):
-    start = {'load_from': finished / 'epoch_2.pth', 'model__backbone__widen_factor': 0.35, 'model__head__in_channels': 180}
+    start = {
+        'load_from': finished / 'epoch_2.pth',
+        'model__backbone__widen_factor': 0.35,
+        'model__head__in_channels': 180,
+    }
     error = error_of(train(config, tmp_path / 'run', **start))
     assert 'epoch_2.pth was made for another model' in error and '--allow-partial-weights' in error
     for arguments, more in ((['--allow-partial-weights'], {}), ([], {'allow_partial_weights': True})):
@@ -139,13 +155,17 @@ def test_pretrained_weights_load_as_a_whole(config, finished, tmp_path):
     init = 'model__backbone__init_cfg'
     given = {f'{init}__type': 'Pretrained', f'{init}__checkpoint': finished / 'epoch_2.pth'}
     error = error_of(train(config, tmp_path / 'run', **given))
-    assert 'init_cfg of PPLCNet' in error and "set init_cfg.prefix to that" in error and "'backbone.'" in error
+    assert 'init_cfg of PPLCNet' in error and 'set init_cfg.prefix to that' in error and "'backbone.'" in error
     given[f'{init}__prefix'] = 'backbone.'
-    error = error_of(train(config, tmp_path / 'run', model__backbone__widen_factor=0.5, model__head__in_channels=256, **given))
+    error = error_of(
+        train(config, tmp_path / 'run', model__backbone__widen_factor=0.5, model__head__in_channels=256, **given)
+    )
     assert 'another shape' in error
     result = train(config, tmp_path / 'run', train_cfg__max_epochs=1, optim_wrapper__optimizer__lr=0.0, **given)
     assert result.returncode == 0, result.stderr
-    old, new = (read_checkpoint(path)['state_dict'] for path in (finished / 'epoch_2.pth', tmp_path / 'run' / 'epoch_1.pth'))
+    old, new = (
+        read_checkpoint(path)['state_dict'] for path in (finished / 'epoch_2.pth', tmp_path / 'run' / 'epoch_1.pth')
+    )
     assert torch.equal(old['backbone.conv1.conv.weight'], new['backbone.conv1.conv.weight'])
 
 
@@ -155,7 +175,11 @@ def test_best_and_other_checkpoints_are_not_resumed(config, finished, tmp_path):
     model = dict(model__backbone__widen_factor=0.35, model__head__in_channels=180, train_cfg__max_epochs=4)
     error = error_of(train(config, tmp_path / 'run', '--resume', finished / 'epoch_1.pth', **model))
     assert 'another model' in error and 'partial' not in error
-    other = write_config(tmp_path, config.parent / 'data', "optim_wrapper = dict(optimizer=dict(_delete_=True, type='Adam', weight_decay=0))\n")
+    other = write_config(
+        tmp_path,
+        config.parent / 'data',
+        "optim_wrapper = dict(optimizer=dict(_delete_=True, type='Adam', weight_decay=0))\n",
+    )
     error = error_of(train(other, tmp_path / 'run', '--resume', finished / 'epoch_1.pth'))
     assert 'its optimizer is not Adam' in error
 
@@ -176,7 +200,9 @@ def test_a_longer_schedule_is_applied(config, resumable, tmp_path):
     assert result.returncode == 0, result.stderr
     assert 'param_scheduler.0.T_max 2 is now 3' in result.stdout + result.stderr
     # 0.1 (1 + cos(2/3 pi)) / 2, as if it had been so from the beginning.
-    assert rates(resumable)[9] == pytest.approx(0.025, rel=1e-5) and rates(resumable)[6] == pytest.approx(0.05, rel=1e-5)
+    assert rates(resumable)[9] == pytest.approx(0.025, rel=1e-5) and rates(resumable)[6] == pytest.approx(
+        0.05, rel=1e-5
+    )
 
 
 def test_a_longer_training_with_the_old_schedule_is_refused(config, resumable):
@@ -247,7 +273,9 @@ def test_a_replay_computes_the_losses_of_the_training(config, tmp_path, monkeypa
     monkeypatch.setattr(NonFiniteHook, 'after_train_iter', stop_at_two)
     assert 'a test' in error_of(train(config, tmp_path / 'run'))
     replay = replay_step(tmp_path / 'run' / 'nonfinite_step_2.pth')
-    assert replay.losses['loss'] == pytest.approx(seen[1], rel=1e-6) and replay.recorded['loss'] == pytest.approx(seen[1])
+    assert replay.losses['loss'] == pytest.approx(seen[1], rel=1e-6) and replay.recorded['loss'] == pytest.approx(
+        seen[1]
+    )
     assert replay.module is None and replay.gradient_norm > 0 and not replay.weights
 
 
@@ -274,7 +302,9 @@ def test_a_full_disk_loses_nothing(config, tmp_path, monkeypatch, kind):
     error = error_of(train(config, tmp_path / 'run', **options))
     assert kind in error and 'No space left on device' in error and 'epoch_1.pth' in error
     left = {path.name for path in (tmp_path / 'run').iterdir() if path.suffix != '.py' and path.is_file()}
-    assert left - {'last_checkpoint'} == {'epoch_1.pth'} | ({'best_accuracy_top1_epoch_1.pth'} if kind == 'epoch_2.pth' else set())
+    assert left - {'last_checkpoint'} == {'epoch_1.pth'} | (
+        {'best_accuracy_top1_epoch_1.pth'} if kind == 'epoch_2.pth' else set()
+    )
     monkeypatch.setattr(LocalBackend, 'put', put)
     result = train(config, tmp_path / 'run', '--resume')
     assert result.returncode == 0, result.stderr
@@ -295,7 +325,13 @@ def start(config, work_dir, *arguments):
 @pytest.mark.slow
 def test_twenty_kills_and_resumes(config, tmp_path):
     """Whenever it is killed, what stands under a name is complete, and the training goes on."""
-    options = ['--resume', '--cfg-options', 'train_cfg.max_epochs=400', 'param_scheduler.0.end=400', 'param_scheduler.0.T_max=400']
+    options = [
+        '--resume',
+        '--cfg-options',
+        'train_cfg.max_epochs=400',
+        'param_scheduler.0.end=400',
+        'param_scheduler.0.T_max=400',
+    ]
     epochs = []
     for attempt in range(20):
         process = start(config, tmp_path / 'run', *options)
@@ -321,7 +357,9 @@ def test_a_killed_process_of_two_is_one_line(config, tmp_path):
     command = [str(ROOT / 'tools' / 'dist_train.sh'), str(config), '2', '--work-dir', str(tmp_path / 'run')]
     options = ['--cfg-options', 'train_cfg.max_epochs=200', 'param_scheduler.0.end=200', 'param_scheduler.0.T_max=200']
     environment = {**os.environ, 'PYTHON': sys.executable, 'PORT': '29531', 'OMP_NUM_THREADS': '1'}
-    process = subprocess.Popen(command + options, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(
+        command + options, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
     begun = time.monotonic()
     while process.poll() is None and not (tmp_path / 'run' / 'epoch_1.pth').exists() and time.monotonic() - begun < 180:
         time.sleep(0.1)

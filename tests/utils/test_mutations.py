@@ -18,7 +18,11 @@ from lcnet_mm.cli import run_command
 
 MUTANTS = int(os.environ.get('LCNET_MM_MUTANTS', '200'))
 SETTINGS = settings(
-    max_examples=MUTANTS, deadline=None, database=None, derandomize=MUTANTS <= 200, suppress_health_check=list(HealthCheck)
+    max_examples=MUTANTS,
+    deadline=None,
+    database=None,
+    derandomize=MUTANTS <= 200,
+    suppress_health_check=list(HealthCheck),
 )
 CONFIG = 'configs/imagenet/pplcnet_0.25x_in1k.py'
 BASE = load_config(CONFIG)
@@ -53,10 +57,12 @@ def slips(draw):
     """A place of the config with a letter too many, too few, or another one."""
     place = draw(st.sampled_from(PLACES))
     at, letter = draw(st.integers(0, len(place) - 1)), draw(st.sampled_from('abcdetr_.0'))
-    return draw(st.sampled_from([place, place[:at] + place[at + 1 :], place[:at] + letter + place[at:], f'{place}.{letter}']))
+    return draw(
+        st.sampled_from([place, place[:at] + place[at + 1 :], place[:at] + letter + place[at:], f'{place}.{letter}'])
+    )
 
 
-@SETTINGS
+@settings(SETTINGS, max_examples=max(MUTANTS // 4, 25))
 @given(st.dictionaries(slips(), VALUES, min_size=1, max_size=2))
 def test_options(options):
     before = copy.deepcopy(options)
@@ -94,7 +100,10 @@ def checkpoint(tmp_path_factory):
     path = tmp_path_factory.mktemp('mutants') / 'a.pth'
     history = dict(log_scalars={}, runtime_info=dict(max_epochs=2))
     torch.save(
-        dict(state_dict=dict(w=torch.zeros(4)), meta=dict(epoch=1, iter=3), optimizer=dict(state={}), message_hub=history), path
+        dict(
+            state_dict=dict(w=torch.zeros(4)), meta=dict(epoch=1, iter=3), optimizer=dict(state={}), message_hub=history
+        ),
+        path,
     )
     return path
 
@@ -119,7 +128,10 @@ def test_checkpoints(checkpoint, tmp_path_factory, data):
 
 
 @SETTINGS
-@given(st.dictionaries(st.sampled_from(['state_dict', 'meta', 'optimizer', 'message_hub', 'x']), VALUES, max_size=4), st.booleans())
+@given(
+    st.dictionaries(st.sampled_from(['state_dict', 'meta', 'optimizer', 'message_hub', 'x']), VALUES, max_size=4),
+    st.booleans(),
+)
 def test_contents_of_checkpoints(checkpoint, content, keep):
     whole = torch.load(checkpoint, weights_only=False) if keep else {}
     mutant = checkpoint.with_name('mutant.pth')
@@ -140,8 +152,28 @@ def test_contents_of_checkpoints(checkpoint, content, keep):
     st.sampled_from(['train', 'test']),
     st.lists(
         st.sampled_from(
-            ['--resume', '--cfg-options', '--work-dir', '--launcher', 'x', 'a=1', 'a.b', '=', '--amp', '--launcher=mpi', '-1', ''
-             '--cfg-options=a', CONFIG, 'train_cfg.max_epochs=0', '--auto-scale-lr', '--out', 'train_cfg=1', '[', 'a=[1', "a='"]
+            [
+                '--resume',
+                '--cfg-options',
+                '--work-dir',
+                '--launcher',
+                'x',
+                'a=1',
+                'a.b',
+                '=',
+                '--amp',
+                '--launcher=mpi',
+                '-1',
+                '--cfg-options=a',
+                CONFIG,
+                'train_cfg.max_epochs=0',
+                '--auto-scale-lr',
+                '--out',
+                'train_cfg=1',
+                '[',
+                'a=[1',
+                "a='",
+            ]
         ),
         max_size=5,
     ),
