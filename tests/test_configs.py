@@ -11,6 +11,7 @@ from mmengine.registry import DATASETS, FUNCTIONS, HOOKS, PARAM_SCHEDULERS, init
 from mmengine.visualization import Visualizer
 
 from lcnet_mm.apis import load_config
+from lcnet_mm.apis.train import check_options
 from lcnet_mm.data.checks import innermost_datasets
 from lcnet_mm.latency.complexity import measure
 from lcnet_mm.utils.models import build_model
@@ -28,6 +29,8 @@ def config_id(path: Path) -> str:
 @pytest.mark.parametrize('path', ALL, ids=config_id)
 def test_every_part_of_a_config_builds(path):
     cfg = load_config(path)
+    # No false alarm about a name or a value.
+    check_options(cfg)
     init_default_scope(cfg.default_scope)
     model = build_model(cfg)
     optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer

@@ -9,7 +9,9 @@ fi
 config=$1
 gpus=$2
 shift 2
-exec "${PYTHON:-python3}" -m torch.distributed.run \
+# Found also where the package is not installed.
+export PYTHONPATH="$(cd "$(dirname "$0")/.." && pwd)${PYTHONPATH:+:$PYTHONPATH}"
+exec "${PYTHON:-python3}" -m lcnet_mm.cli._group \
     --nnodes="${NNODES:-1}" \
     --node_rank="${NODE_RANK:-0}" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" \

@@ -16,6 +16,7 @@ from .compare import compare
 from .complexity import complexity
 from .datasets import check_config, check_dataset, fix_annotations, prepare_cityscapes
 from .predict import predict
+from .replay import StepReplay, replay_step
 from .test import test
 from .train import train
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     'Deployment',
+    'StepReplay',
     'UserError',
     'benchmark',
     'benchmark_busy',
@@ -46,6 +48,7 @@ __all__ = [
     'prepare_cityscapes',
     'quantize',
     'read_checkpoint',
+    'replay_step',
     'run_cli',
     'test',
     'train',

@@ -9,8 +9,10 @@ from mmengine.config import Config
 from mmengine.evaluator import DumpResults
 
 from ..data.checks import check_trained_classes
+from ..engine.loading import name_files_in_errors
+from ..engine.progress import ProgressHook, one_line_errors
 from ..utils.checkpoint import load_weights
-from ..utils.errors import UserError
+from ..utils.errors import BUILD_ERRORS, UserError, as_user_error
 from .train import build_runner, use_available_device
 
 
@@ -37,7 +39,8 @@ def test(
         The metrics by name.
 
     Raises:
-        UserError: the data, the config or the checkpoint is wrong.
+        UserError: the data, the config or the checkpoint is wrong, or the evaluation fails; the log file in the work
+            dir has the traceback.
     """
     cfg.work_dir = str(work_dir)
     cfg.resume = False
@@ -46,16 +49,28 @@ def test(
     if out is not None and Path(out).suffix not in ('.pkl', '.pickle'):
         raise UserError(f'the file of all predictions must end with .pkl or .pickle, got {out}')
     if show_dir is not None:
-        hook = cfg.default_hooks.get('visualization')
+        hook = (cfg.get('default_hooks') or {}).get('visualization')
         if hook is None:
             raise UserError('drawing the predictions needs a config with default_hooks.visualization')
         hook.draw = True
         hook.test_out_dir = str(show_dir)
+    if cfg.get('test_dataloader') is None:
+        raise UserError('the config has no test_dataloader, test_cfg and test_evaluator to evaluate with')
     runner = build_runner(cfg, ('test',))
-    check_trained_classes(cfg, load_weights(runner.model, checkpoint), 'test')
-    if out is not None:
-        runner.test_evaluator.metrics.append(DumpResults(out_file_path=str(out)))
-    metrics: dict[str, Any] = runner.test()
+    progress = ProgressHook()
+    with one_line_errors(runner, progress):
+        check_trained_classes(cfg, load_weights(runner.model, checkpoint), 'test')
+        with as_user_error('the test data cannot be loaded', *BUILD_ERRORS):
+            loader = runner.build_dataloader(runner._test_dataloader, seed=runner.seed)  # type: ignore[arg-type]
+        name_files_in_errors(loader.dataset)
+        runner._test_dataloader = loader
+        with as_user_error('the evaluation cannot be built', *BUILD_ERRORS):
+            evaluator = runner.test_evaluator
+        if out is not None:
+            evaluator.metrics.append(DumpResults(out_file_path=str(out)))
+        progress.doing = 'the evaluation on the test data failed'
+        runner.register_hook(progress)
+        metrics: dict[str, Any] = runner.test()
     return metrics
 
 

@@ -6,15 +6,26 @@ import os
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..data.checks import check_data
-from ..utils.checkpoint import read_checkpoint
-from ..utils.errors import BUILD_ERRORS, UserError, as_user_error
+from ..data.classes import head_class_numbers
+from ..engine.loading import name_files_in_errors
+from ..engine.nonfinite import NonFiniteHook
+from ..engine.progress import ProgressHook, one_line_errors
+from ..engine.resuming import ScheduleOnResumeHook
+from ..utils.checkpoint import find_misfits, read_checkpoint
+from ..utils.config_metrics import check_metrics
+from ..utils.config_names import check_names
+from ..utils.config_values import check_values, switch_off_workers
+from ..utils.errors import BUILD_ERRORS, UserError, as_user_error, is_disk_full
 from .compilation import CompileHook, check_compilable
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
@@ -35,7 +46,7 @@ def use_available_device(cfg: Config, launcher: str) -> None:
     if 'RANK' not in os.environ:
         raise UserError('launcher pytorch needs the environment that torchrun sets; start with tools/dist_train.sh')
     if not torch.distributed.is_initialized():
-        # mmengine would call torch.cuda.set_device; it leaves an initialised group as it is.
+        # mmengine would call torch.cuda.set_device; it leaves an initialized group as it is.
         torch.distributed.init_process_group('gloo')
     # torch's SyncBatchNorm needs GPUs.
     cfg.sync_bn = None
@@ -53,20 +64,43 @@ def enable_amp(cfg: Config) -> None:
         cfg.optim_wrapper.type = 'CpuAmpOptimWrapper'
 
 
-def build_runner(cfg: Config, splits: Sequence[str]) -> Runner:
-    """Check the data of these splits, build the runner, and log what the data are.
+def check_options(cfg: Config) -> None:
+    """Check a config before anything is built from it: names that nothing reads, values out of their range.
+
+    Args:
+        cfg: A config of any mm library. ``persistent_workers`` of data loaders without workers is switched off.
 
     Raises:
-        UserError: the data have an error or the config cannot be built.
+        UserError: something is wrong; it has the place in the config.
+    """
+    check_values(cfg)
+    check_names(cfg)
+    check_metrics(cfg)
+    switch_off_workers(cfg)
+
+
+def build_runner(cfg: Config, splits: Sequence[str]) -> Runner:
+    """Check a config and the data of these splits, build the runner, and log what the data are.
+
+    Raises:
+        UserError: the config has a mistake, the data have an error, the work dir cannot be written, or the runner cannot
+            be built.
     """
     # Our configs import it themselves; any other config needs its loader of checkpoints to resume, and amp its wrapper.
     import_module('lcnet_mm.engine')
+    check_options(cfg)
     report = check_data(cfg, splits)
     # mmengine keeps one visualizer for each name, and it would go on writing into the folder of an earlier run.
     if cfg.get('visualizer'):
         cfg.visualizer.pop('name', None)
-    with as_user_error('the config cannot be built', *BUILD_ERRORS):
-        runner: Runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)  # type: ignore[arg-type]
+    try:
+        with as_user_error('the config cannot be built', *BUILD_ERRORS):
+            runner: Runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)  # type: ignore[arg-type]
+    except UserError as error:
+        cause = error.__cause__
+        if isinstance(cause, PermissionError | FileExistsError | NotADirectoryError) or is_disk_full(cause):
+            raise UserError(f'work dir {cfg.work_dir} cannot be written: {cause}') from cause
+        raise
     if report.summaries:
         runner.logger.info(f'The data:\n{report.format_table()}')
     return runner
@@ -81,28 +115,38 @@ def train(
     compile: bool = False,
     auto_scale_lr: bool = False,
     launcher: str = 'none',
-) -> Runner:
+    allow_partial_weights: bool = False,
+) -> Runner | None:
     """Train a config, and validate it as the config says.
+
+    An error at any time is a :class:`UserError` of one line; the log file in the work dir has the traceback. Training
+    stops at the first loss, gradient or weight that is not finite, see :class:`~lcnet_mm.engine.NonFiniteHook`.
 
     Args:
         cfg: The config, as :func:`~lcnet_mm.utils.config.load_config` returns it.
         work_dir: Folder of the logs and checkpoints.
         resume: 'auto' to go on from the newest checkpoint of ``work_dir`` (or to start if there is none), or a
-            checkpoint.
+            checkpoint. The schedule of the config counts, also where it differs from the checkpoint's.
         amp: Whether to use mixed precision.
         compile: Whether to run the network through torch.compile, which needs a C++ compiler and training images of one
             size. Validation runs as without it.
         auto_scale_lr: Whether to scale the learning rate by the total batch size although the config does not.
         launcher: One of :data:`LAUNCHERS`.
+        allow_partial_weights: Whether to start although some of the initial weights (``load_from``, ``init_cfg``) do
+            not fit the model, as ``allow_partial_weights`` of the config.
 
     Returns:
-        The runner after training.
+        The runner after training; None if the run that was to be resumed had been finished already.
 
     Raises:
-        UserError: the data or the config is wrong, the checkpoint to resume or start from cannot be read, or
-            ``compile`` cannot work or does not pay.
+        UserError: the data or the config is wrong, the checkpoint to resume or start from cannot be read or does not
+            fit, something fails during training, or ``compile`` cannot work or does not pay.
     """
     cfg.work_dir = str(work_dir)
+    check_options(cfg)
+    if cfg.get('train_dataloader') is None:
+        raise UserError('the config has no train_dataloader, train_cfg and optim_wrapper to train with')
+    partial = allow_partial_weights or bool(cfg.get('allow_partial_weights'))
     if compile:
         check_compilable(cfg)
     use_available_device(cfg, launcher)
@@ -112,33 +156,210 @@ def train(
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
             raise UserError('auto_scale_lr needs a config with auto_scale_lr.base_batch_size')
         cfg.auto_scale_lr.enable = True
-    found = newest_checkpoint(work_dir) if resume == 'auto' else resume
-    if found is not None:
-        cfg.resume, cfg.load_from = True, found
-    if cfg.get('load_from') and '://' not in cfg.load_from:
-        read_checkpoint(cfg.load_from)
+    state = _find_start(cfg, resume)
+    if cfg.resume and state is not None and (message := finished_message(cfg, state)):
+        print_log(message)
+        return None
+    if partial:
+        _allow_partial_init(cfg.model)
+    _use_keeping_checkpoints(cfg)
     runner = build_runner(cfg, ('train', 'val'))
-    with as_user_error('the training data cannot be loaded', *BUILD_ERRORS):
-        assert runner._train_loop is not None
-        runner._train_loop = runner.build_train_loop(runner._train_loop)
-    if compile:
-        runner.register_hook(CompileHook())
-    runner.train()
+    progress = ProgressHook()
+    with one_line_errors(runner, progress):
+        if resume == 'auto' and state is None:
+            runner.logger.info(f'{work_dir} has no checkpoint to resume: the training starts from the beginning.')
+        if state is not None:
+            _check_start(runner, cfg, state, partial)
+        _load_data(runner, cfg)
+        with as_user_error('the optimizer cannot be built', *BUILD_ERRORS):
+            runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)  # type: ignore[arg-type]
+        if cfg.resume and state is not None:
+            _check_optimizer(runner, cfg, state)
+        for hook in (progress, NonFiniteHook(), ScheduleOnResumeHook(), *([CompileHook()] if compile else [])):
+            if not any(type(other) is type(hook) for other in runner.hooks):
+                runner.register_hook(hook)
+        runner.train()
     return runner
 
 
 def newest_checkpoint(work_dir: str | Path) -> str | None:
     """Return the checkpoint that ``work_dir/last_checkpoint`` names, or None before the first one was written.
 
+    Where a kill or a full disk has left that file empty, it is the checkpoint with the highest number.
+
     Raises:
         UserError: the file names a checkpoint that does not exist.
     """
     pointer = Path(work_dir) / 'last_checkpoint'
-    if not pointer.is_file():
-        return None
+    text = pointer.read_text().strip() if pointer.is_file() else ''
+    if not text:
+        numbered = [
+            (int(path.stem.rpartition('_')[2]), path)
+            for kind in ('epoch', 'iter')
+            for path in Path(work_dir).glob(f'{kind}_*.pth')
+            if path.stem.rpartition('_')[2].isdigit()
+        ]
+        return str(max(numbered)[1]) if numbered else None
     # A work dir that was moved or copied keeps its checkpoints beside the pointer.
-    named = Path(pointer.read_text().strip())
+    named = Path(text)
     for path in (named, Path(work_dir) / named.name):
         if path.is_file():
             return str(path)
     raise UserError(f'{pointer} names {named}, which does not exist; name the checkpoint to resume')
+
+
+def finished_message(cfg: Config, checkpoint: dict[str, Any]) -> str | None:
+    """Say that a training is complete and how to go on, or return None if there is something left to train.
+
+    Args:
+        cfg: The config.
+        checkpoint: The checkpoint to resume.
+    """
+    meta = checkpoint['meta']
+    loop = cfg.train_cfg
+    by_epoch = loop.get('by_epoch', 'max_epochs' in loop)
+    unit, length, done = (
+        ('epoch', loop.get('max_epochs'), meta['epoch']) if by_epoch else ('iter', loop.get('max_iters'), meta['iter'])
+    )
+    if length is None or done < length:
+        return None
+    return (
+        f'The training in {cfg.work_dir} is finished: {cfg.load_from} has {done} of {length} '
+        f'{"epochs" if by_epoch else "iterations"}. Nothing was changed. To go on, set train_cfg.max_{unit}s to more, '
+        'and let the schedule (param_scheduler) end there too; to train anew, use another work dir.'
+    )
+
+
+def _find_start(cfg: Config, resume: str | None) -> dict[str, Any] | None:
+    """Decide what the training starts from, note it in the config, and read it.
+
+    Returns:
+        The checkpoint to resume or to start from, if it is a local file.
+
+    Raises:
+        UserError: it cannot be read, or cannot be resumed.
+    """
+    wanted = resume or ('auto' if cfg.get('resume') and not cfg.get('load_from') else None)
+    found = newest_checkpoint(cfg.work_dir) if wanted == 'auto' else wanted
+    if found is not None:
+        cfg.load_from = found
+    cfg.resume = found is not None or bool(cfg.get('resume') and cfg.get('load_from'))
+    if not cfg.get('load_from') or '://' in cfg.load_from:
+        return None
+    checkpoint = read_checkpoint(cfg.load_from)
+    if cfg.resume:
+        meta = checkpoint.get('meta') or {}
+        lacking = [f'meta.{name}' for name in ('epoch', 'iter') if not isinstance(meta.get(name), int)]
+        lacking += [name for name in ('optimizer', 'message_hub') if not isinstance(checkpoint.get(name), dict)]
+        if lacking:
+            raise UserError(
+                f'checkpoint {cfg.load_from} cannot be resumed: it has weights, but no {", ".join(lacking)}, as the '
+                'best and the published checkpoints; resume an epoch_… or iter_… checkpoint, or start a new training '
+                'from its weights with load_from'
+            )
+    return checkpoint
+
+
+def _check_start(runner: Runner, cfg: Config, checkpoint: dict[str, Any], partial: bool) -> None:
+    """Check that the weights to resume or to start from fit the model.
+
+    Raises:
+        UserError: they do not, and may not be loaded in part.
+    """
+    model: Any = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    state = {key.removeprefix('module.'): value for key, value in checkpoint['state_dict'].items()}
+    misfits = find_misfits(model.state_dict(), state)
+    if not misfits:
+        return
+    text = f'checkpoint {cfg.load_from} was made for another model: {"; ".join(misfits)}'
+    if cfg.resume:
+        raise UserError(f'{text}; a training can be resumed with the model that it was started with only')
+    if not partial:
+        raise UserError(f'{text}; to start from what fits all the same, use allow_partial_weights')
+    runner.logger.warning(f'{text}. The rest of the weights starts as initialized (allow_partial_weights).')
+
+
+def _check_optimizer(runner: Runner, cfg: Config, checkpoint: dict[str, Any]) -> None:
+    """Check that the optimizer's state in a checkpoint belongs to the config's optimizer.
+
+    Raises:
+        UserError: it does not.
+    """
+    optimizer: Any = getattr(runner.optim_wrapper, 'optimizer', None)
+    groups = checkpoint['optimizer'].get('param_groups')
+    if optimizer is None or not isinstance(groups, list):
+        return
+    unknown = [name for name in optimizer.defaults if groups and name not in groups[0]]
+    sizes = [[len(group['params']) for group in given] for given in (groups, optimizer.param_groups)]
+    if unknown or sizes[0] != sizes[1]:
+        reason = f'it has no {", ".join(unknown)}' if unknown else 'it groups the weights in another way'
+        raise UserError(
+            f'checkpoint {cfg.load_from} cannot be resumed: its optimizer is not {type(optimizer).__name__} as '
+            f'optim_wrapper says ({reason}); resume with the optimizer that it was started with, or start a new '
+            'training from its weights with load_from'
+        )
+
+
+def _load_data(runner: Runner, cfg: Config) -> None:
+    """Build the data loaders of the training and the validation, and check what they yield.
+
+    Raises:
+        UserError: one cannot be built, has no batch, or has other classes than the model.
+    """
+    for split in ('train', 'val'):
+        name = f'_{split}_dataloader'
+        given: Any = getattr(runner, name)
+        if given is None:
+            continue
+        what = {'train': 'training', 'val': 'validation'}[split]
+        with as_user_error(f'the {what} data cannot be loaded', *BUILD_ERRORS):
+            loader = runner.build_dataloader(
+                given, seed=runner.seed, diff_rank_seed=runner._randomness_cfg.get('diff_rank_seed', False)
+            )
+        _check_loader(cfg, split, what, loader)
+        name_files_in_errors(loader.dataset)
+        setattr(runner, name, loader)
+    with as_user_error('the training loop cannot be built', *BUILD_ERRORS):
+        runner._train_loop = runner.build_train_loop(runner._train_loop)  # type: ignore[arg-type]
+    if runner._val_loop is not None:
+        with as_user_error('the evaluation cannot be built', *BUILD_ERRORS):
+            runner._val_loop = runner.build_val_loop(runner._val_loop)
+
+
+def _check_loader(cfg: Config, split: str, what: str, loader: Any) -> None:
+    count, size = len(loader.dataset), cfg[f'{split}_dataloader'].get('batch_size')
+    if count == 0:
+        raise UserError(f'the {what} data has no image that can be used: all were left out, or there are none')
+    if len(loader) == 0:
+        raise UserError(
+            f'the {what} data has {count} images, fewer than one batch: {split}_dataloader.batch_size is {size}, and '
+            f'drop_last leaves out the rest; set {split}_dataloader.batch_size to at most {count}, or drop_last=False'
+        )
+    classes: Any = (getattr(loader.dataset, 'metainfo', None) or {}).get('classes')
+    if not isinstance(classes, list | tuple):
+        return
+    for head, number in head_class_numbers(cfg.model):
+        if number != len(classes):
+            raise UserError(
+                f'{split} data has {len(classes)} classes, model.{head}.num_classes is {number}; make them equal'
+            )
+
+
+def _allow_partial_init(part: Any) -> None:
+    """Let every Pretrained initializer of a model load what fits."""
+    if isinstance(part, dict):
+        if part.get('type') == 'Pretrained' and 'checkpoint' in part:
+            part['allow_partial'] = True
+        part = list(part.values())
+    if isinstance(part, list | tuple):
+        for value in part:
+            _allow_partial_init(value)
+
+
+def _use_keeping_checkpoints(cfg: Config) -> None:
+    """Save through the hook that removes an old checkpoint only after the new one is complete."""
+    hooks = cfg.setdefault('default_hooks', {})
+    if 'checkpoint' not in hooks:
+        hooks['checkpoint'] = dict(type='KeepingCheckpointHook', interval=1)
+    elif hooks['checkpoint'] is not None and hooks['checkpoint'].get('type') == 'CheckpointHook':
+        hooks['checkpoint']['type'] = 'KeepingCheckpointHook'

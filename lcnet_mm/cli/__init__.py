@@ -40,6 +40,7 @@ _PACKAGES = {'backbone': ('torch', 'mmengine', 'mmcv'), 'deploy': ('torch', 'mme
 COMMANDS = {
     'train': _Command('train a detector, segmentor or classifier', 'backbone'),
     'test': _Command("evaluate a checkpoint with its config's metrics", 'backbone'),
+    'replay': _Command('run a training step again that was not finite', 'backbone'),
     'predict': _Command('run a checkpoint on images and draw the results', 'backbone'),
     'deploy': _Command('export a checkpoint to ONNX and OpenVINO, and quantize it', 'deploy'),
     'benchmark': _Command('measure and compare the latency of networks', 'deploy'),

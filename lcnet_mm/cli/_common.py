@@ -8,12 +8,29 @@ from typing import Any
 
 from mmengine.config import DictAction
 
-from ..utils.errors import as_user_error
+from ..utils.errors import UserError, as_user_error
 from ..utils.files import write_json
 
 # How every command finds its configs; lcnet_mm.utils.config does it.
 CONFIG_HELP = 'config file; configs/… is also found in the installed package'
 CONFIGS_HELP = 'config files; configs/… is also found in the installed package'
+
+
+class _Options(DictAction):
+    """mmengine's reader of ``KEY=VALUE``, whose mistakes are one line."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        """Read the overrides.
+
+        Raises:
+            UserError: one of them has no ``=``, no name, or a value that cannot be read.
+        """
+        for value in values:
+            name, equals, _ = value.partition('=')
+            if not equals or not all(name.split('.')):
+                raise UserError(f'{option_string} takes KEY=VALUE, got {value!r}')
+            with as_user_error(f'{option_string} {value} cannot be read', Exception):
+                super().__call__(parser, namespace, [value], option_string or '')
 
 
 def add_options(
@@ -23,7 +40,7 @@ def add_options(
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=_Options,
         metavar='KEY=VALUE',
         help=f'override settings of {of}, for example {example}',
     )

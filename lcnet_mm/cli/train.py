@@ -40,6 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='scale the learning rate by the total batch size (all configs but those of deeplabv3plus do so anyway)',
     )
+    parser.add_argument(
+        '--allow-partial-weights',
+        action='store_true',
+        help='start although some of the initial weights (load_from, init_cfg) do not fit the model',
+    )
     add_options(parser, example='train_dataloader.batch_size=32 model.backbone.widen_factor=0.5')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='how several processes were started')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
@@ -57,4 +62,5 @@ def run(args: argparse.Namespace) -> None:
         compile=args.compile,
         auto_scale_lr=args.auto_scale_lr,
         launcher=args.launcher,
+        allow_partial_weights=args.allow_partial_weights,
     )

@@ -1,7 +1,8 @@
 """What mmengine lacks: checkpoints, hooks, averages and optimizer wrappers.
 
 A config that uses them says ``custom_imports = dict(imports=['lcnet_mm.engine'])``. That also replaces mmengine's
-loader of local checkpoints, see :mod:`lcnet_mm.engine.checkpoint`.
+loader of local checkpoints and its ``Pretrained`` initializer, see :mod:`lcnet_mm.engine.checkpoint` and
+:mod:`lcnet_mm.engine.initial_weights`.
 """
 
 from ..utils.optional import require
@@ -12,6 +13,20 @@ for _package in ('torch', 'mmengine'):
 from .checkpoint import AtomicLocalBackend  # noqa: E402
 from .ema import CyclicEMAHook, RampedEMA  # noqa: E402
 from .hooks import ChannelsLastHook  # noqa: E402
+from .initial_weights import CompletePretrainedInit  # noqa: E402
+from .nonfinite import NonFiniteHook  # noqa: E402
 from .optim import CpuAmpOptimWrapper  # noqa: E402
+from .resuming import ScheduleOnResumeHook  # noqa: E402
+from .saving import KeepingCheckpointHook  # noqa: E402
 
-__all__ = ['AtomicLocalBackend', 'ChannelsLastHook', 'CpuAmpOptimWrapper', 'CyclicEMAHook', 'RampedEMA']
+__all__ = [
+    'AtomicLocalBackend',
+    'ChannelsLastHook',
+    'CompletePretrainedInit',
+    'CpuAmpOptimWrapper',
+    'CyclicEMAHook',
+    'KeepingCheckpointHook',
+    'NonFiniteHook',
+    'RampedEMA',
+    'ScheduleOnResumeHook',
+]

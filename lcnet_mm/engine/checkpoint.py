@@ -27,9 +27,17 @@ class AtomicLocalBackend(LocalBackend):
     """
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Write bytes to ``filepath`` through a temporary file in the same folder."""
-        with atomic_path(filepath) as partial:
-            super().put(obj, partial)
+        """Write bytes to ``filepath`` through a temporary file in the same folder.
+
+        Raises:
+            OSError: it cannot be written; the error names ``filepath``, and an older file of that name is whole.
+        """
+        try:
+            with atomic_path(filepath) as partial:
+                super().put(obj, partial)
+        except OSError as error:
+            # An error while writing does not name the file, and the temporary file would tell the user nothing.
+            raise OSError(error.errno, error.strerror or str(error), str(filepath)) from error
 
 
 @CheckpointLoader.register_scheme(prefixes='', force=True)  # type: ignore[untyped-decorator]

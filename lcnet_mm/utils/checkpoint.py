@@ -5,8 +5,8 @@ from __future__ import annotations
 import codecs
 import os
 import pickle
-import zipfile
 from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -52,27 +52,34 @@ ALLOWED_GLOBALS: dict[tuple[str, str], Any] = {
 }
 
 
-class _RestrictedUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in ALLOWED_GLOBALS:
-            raise pickle.UnpicklingError(f'{module}.{name}')
-        return ALLOWED_GLOBALS[module, name]
+def _restricted_pickle(also: Callable[[str, str], Any] | None) -> SimpleNamespace:
+    """Return what torch.load needs of a pickle module, with an unpickler that finds what is allowed."""
+
+    class RestrictedUnpickler(pickle.Unpickler):
+        def find_class(self, module: str, name: str) -> Any:
+            if (module, name) in ALLOWED_GLOBALS:
+                return ALLOWED_GLOBALS[module, name]
+            found = also(module, name) if also is not None else None
+            if found is None:
+                raise pickle.UnpicklingError(f'{module}.{name}')
+            return found
+
+    return SimpleNamespace(
+        __name__='restricted_pickle',
+        Unpickler=RestrictedUnpickler,
+        load=lambda file, **kwargs: RestrictedUnpickler(file, **kwargs).load(),
+    )
 
 
-# What torch.load needs of a pickle module.
-_RESTRICTED_PICKLE = SimpleNamespace(
-    __name__='restricted_pickle',
-    Unpickler=_RestrictedUnpickler,
-    load=lambda file, **kwargs: _RestrictedUnpickler(file, **kwargs).load(),
-)
-
-
-def load_restricted(filename: str | Path, map_location: Any = None) -> Any:
+def load_restricted(
+    filename: str | Path, map_location: Any = None, also: Callable[[str, str], Any] | None = None
+) -> Any:
     """Read what ``torch.save`` or mmengine wrote, without running code from it.
 
     Args:
         filename: A local file.
         map_location: As for ``torch.load``.
+        also: Finds more of what a file may name, from the module and the name; returns None for what it may not.
 
     Raises:
         FileNotFoundError: the file does not exist.
@@ -81,7 +88,7 @@ def load_restricted(filename: str | Path, map_location: Any = None) -> Any:
     path = os.path.expanduser(filename)
     if not os.path.isfile(path):
         raise FileNotFoundError(f'{filename} can not be found.')
-    return torch.load(path, map_location=map_location, weights_only=False, pickle_module=_RESTRICTED_PICKLE)
+    return torch.load(path, map_location=map_location, weights_only=False, pickle_module=_restricted_pickle(also))
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -94,7 +101,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         The checkpoint with its ``state_dict``; a bare state dict is put into one.
 
     Raises:
-        UserError: the file is missing, truncated, or holds objects that are not weights.
+        UserError: the file is missing, truncated, holds objects that are not weights, or no weights at all.
     """
     if not Path(path).is_file():
         raise UserError(f'checkpoint {path} does not exist')
@@ -102,13 +109,24 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         checkpoint = load_restricted(path, map_location='cpu')
     except pickle.UnpicklingError as error:
         raise UserError(
-            f'checkpoint {path} is refused: it is no PyTorch file, or it holds more than weights ({error})'
+            f'checkpoint {path} is refused: it is not a PyTorch file, or it holds more than weights ({error})'
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f'checkpoint {path} is truncated or no PyTorch file; make or copy it again') from error
+    # A damaged file can make the unpickler call anything that is allowed with anything.
+    except Exception as error:
+        raise UserError(f'checkpoint {path} is truncated or not a PyTorch file; make or copy it again') from error
     if not isinstance(checkpoint, dict):
         raise UserError(f'checkpoint {path} holds a {type(checkpoint).__name__}, expected a dict with a state_dict')
-    return checkpoint if 'state_dict' in checkpoint else dict(state_dict=checkpoint, meta={})
+    checkpoint = checkpoint if 'state_dict' in checkpoint else dict(state_dict=checkpoint, meta={})
+    state = checkpoint['state_dict']
+    if not isinstance(state, dict) or not state or not all(isinstance(key, str) for key in state):
+        raise UserError(
+            f'checkpoint {path} holds no weights: its state_dict is not a dict of tensors by name, or is empty'
+        )
+    if not isinstance(checkpoint.get('meta') or {}, dict):
+        raise UserError(
+            f'checkpoint {path} is damaged: its meta is a {type(checkpoint["meta"]).__name__}, expected a dict'
+        )
+    return checkpoint
 
 
 def load_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
@@ -125,23 +143,50 @@ def load_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
         UserError: as :func:`read_checkpoint`, or a tensor is missing, superfluous or of another shape.
     """
     checkpoint = read_checkpoint(path)
-    state: dict[str, Tensor] = checkpoint['state_dict']
-    wanted = model.state_dict()
+    misfits = find_misfits(model.state_dict(), checkpoint['state_dict'])
+    if misfits:
+        raise UserError(f'checkpoint {path} was made for another model: {"; ".join(misfits)}')
+    model.load_state_dict(checkpoint['state_dict'], strict=False)
+    return checkpoint.get('meta') or {}
+
+
+def find_misfits(wanted: Mapping[str, Tensor], state: Mapping[str, Any], *, allow_more: bool = False) -> list[str]:
+    """Say what of a checkpoint does not fit a model.
+
+    Args:
+        wanted: The model's tensors by name.
+        state: The checkpoint's.
+        allow_more: Whether the checkpoint may have tensors that the model does not have.
+
+    Returns:
+        One part of a sentence for each kind of misfit; empty if everything fits.
+    """
     # Converted weights have no counters, and BN works without them.
     missing = [key for key in wanted if key not in state and not key.endswith('num_batches_tracked')]
-    superfluous = [key for key in state if key not in wanted]
-    reshaped = [key for key in state if key in wanted and state[key].shape != wanted[key].shape]
+    superfluous = [] if allow_more else [key for key in state if key not in wanted]
+    shapes = {key: tuple(getattr(value, 'shape', ())) for key, value in state.items()}
+    reshaped = [key for key in state if key in wanted and shapes[key] != tuple(wanted[key].shape)]
     problems = []
     if reshaped:
         key = reshaped[0]
         problems.append(
-            f'{len(reshaped)} tensors have another shape (first: {key} is {tuple(state[key].shape)}, '
-            f'the model has {tuple(wanted[key].shape)})'
+            f'{_tensors(len(reshaped))} {"has" if len(reshaped) == 1 else "have"} another shape (first: {key} is '
+            f'{shapes[key]}, the model has {tuple(wanted[key].shape)})'
         )
-    for keys, what in ((missing, 'are missing'), (superfluous, 'are unknown to the model')):
+    for keys, one, many in (
+        (missing, 'is missing', 'are missing'),
+        (superfluous, 'is unknown to the model', 'are unknown to the model'),
+    ):
         if keys:
-            problems.append(f'{len(keys)} tensors {what} (first: {keys[0]})')
-    if problems:
-        raise UserError(f'checkpoint {path} was made for another model: {"; ".join(problems)}')
-    model.load_state_dict(state, strict=False)
-    return checkpoint.get('meta') or {}
+            problems.append(f'{_tensors(len(keys))} {one if len(keys) == 1 else many} (first: {keys[0]})')
+    return problems
+
+
+def _tensors(count: int) -> str:
+    return f'{count} tensor' if count == 1 else f'{count} tensors'
+
+
+def strip_prefix(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Return the part of a state dict below a prefix, without it; a point at the end of the prefix may be left out."""
+    prefix = prefix if prefix.endswith('.') else f'{prefix}.'
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}

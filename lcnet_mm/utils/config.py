@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.config.utils import MODULE2PACKAGE
-from mmengine.utils import get_installed_path, is_installed
+from mmengine.utils import get_installed_path, import_modules_from_strings, is_installed
 
+from .config_names import check_options
+from .config_variables import check_variables
 from .errors import UserError, as_user_error
 
 _MODULE = 'lcnet_mm'
@@ -34,16 +37,23 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
         options: Overrides, ``{'model.backbone.widen_factor': 0.5}``.
 
     Raises:
-        UserError: the file does not exist, is not a valid config, or imports what is not installed.
+        UserError: the file does not exist, is not a valid config, imports what is not installed, or sets a variable
+            that its base has used already; an override does not fit the config, or nothing reads what it sets.
     """
     file = _find(path)
     if not file.is_file():
         raise UserError(f'config {path} does not exist')
-    with as_user_error(f'config {path} cannot be read', Exception), _known_to_mmengine():
-        cfg = Config.fromfile(file)
-        _drop_scope(cfg._cfg_dict)
-        if options:
-            cfg.merge_from_dict(options)
+    with _known_to_mmengine():
+        with as_user_error(f'config {path} cannot be read', Exception, SystemExit):
+            cfg = Config.fromfile(file)
+        check_variables(file)
+    _drop_scope(cfg._cfg_dict)
+    if options:
+        before = copy.deepcopy(cfg)
+        for name, value in options.items():
+            with as_user_error(f'{name}={value} does not fit config {path}', Exception):
+                cfg.merge_from_dict({name: copy.deepcopy(value)})
+        check_options(cfg, options, before)
     return cfg
 
 
@@ -89,3 +99,10 @@ def _drop_scope(value: Any) -> None:
     elif isinstance(value, list | tuple):
         for part in value:
             _drop_scope(part)
+
+
+def import_custom_modules(cfg: Config) -> None:
+    """Import what ``custom_imports`` of a config names that was not read from a file, as reading it would."""
+    given = cfg.get('custom_imports')
+    if given:
+        import_modules_from_strings(**given)

@@ -50,7 +50,7 @@ def test_missing_and_unknown_tensors_are_counted(tmp_path, model):
     state.pop('conv1.conv.weight')
     state['extra'] = torch.zeros(1)
     torch.save(state, tmp_path / 'a.pth')
-    with pytest.raises(UserError, match=r'1 tensors are missing \(first: conv1.conv.weight\); 1 tensors are unknown'):
+    with pytest.raises(UserError, match=r'1 tensor is missing \(first: conv1.conv.weight\); 1 tensor is unknown'):
         load_weights(model, tmp_path / 'a.pth')
 
 
