@@ -83,8 +83,8 @@ def build_runner(cfg: Config, splits: Sequence[str]) -> Runner:
     """Check a config and the data of these splits, build the runner, and log what the data are.
 
     Raises:
-        UserError: the config has a mistake, the data have an error, the work dir cannot be written, or the runner cannot
-            be built.
+        UserError: the config has a mistake, the data have an error, the work dir cannot be written, or the runner
+            cannot be built.
     """
     # Our configs import it themselves; any other config needs its loader of checkpoints to resume, and amp its wrapper.
     import_module('lcnet_mm.engine')
