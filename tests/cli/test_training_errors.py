@@ -84,7 +84,7 @@ def rates(work_dir) -> dict[int, float]:
         ({'param_scheduler__7__end': 1}, 'param_scheduler.7.end=1 does not fit config'),
         (
             {'train_dataloader__batch_size': 64, 'train_dataloader__drop_last': True},
-            'has 10 images, fewer than one batch',
+            '10 images are fewer than a batch of 64',
         ),
         ({'val_evaluator__topk': 5}, 'val_evaluator.topk asks for the best 5 of 2 classes'),
         ({'default_hooks__checkpoint__save_best': 'mIoU'}, 'it has accuracy/top1'),
@@ -114,7 +114,9 @@ def test_a_variable_that_the_base_has_used(config, tmp_path):
 
 def test_an_unreadable_image_is_named(folder, tmp_path):
     shutil.copytree(folder / 'data', tmp_path / 'data')
-    (tmp_path / 'data' / 'train' / 'dark' / '2.png').write_bytes(b'')
+    # Its header is whole, so that the checks before the training pass.
+    image = tmp_path / 'data' / 'train' / 'dark' / '2.png'
+    image.write_bytes(image.read_bytes()[:45])
     config = write_config(tmp_path, tmp_path / 'data')
     workers = dict(train_dataloader__num_workers=1, train_dataloader__persistent_workers=True)
     for options in ({}, workers):
