@@ -120,7 +120,10 @@ class _Reader:
         # The node that computes a tensor.
         self.node_of: dict[str, int] = {}
         for tensor in model.graph.initializer:
-            self.constants[tensor.name] = numpy_helper.to_array(tensor)
+            try:
+                self.constants[tensor.name] = numpy_helper.to_array(tensor)
+            except (ValueError, TypeError, MemoryError) as error:
+                raise UserError(f'tensor {tensor.name} is damaged: {error}') from error
         for value in model.graph.input:
             if value.name not in self.constants:
                 self._add(Node('input', []), value.name)

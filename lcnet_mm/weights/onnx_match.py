@@ -63,7 +63,7 @@ def match(file: Graph, model: Graph) -> Matching:
     pairs = {
         index: partners[place][0] for index, place in places[0].items() if file.nodes[index].op in PARAMETRIC
     }
-    followed = {j for index in cores[0] for j in file.ancestors(file.nodes[index].inputs) if index in pairs}
+    followed = file.ancestors([source for index in pairs for source in file.nodes[index].inputs])
     return Matching(
         [(file.nodes[i], model.nodes[j]) for i, j in pairs.items()],
         [(file.nodes[i], model.nodes[j]) for i, j in pairs.items() if i not in followed],

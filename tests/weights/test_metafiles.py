@@ -5,6 +5,7 @@ from mmengine.registry import MODELS
 from modelindex.load_model_index import load
 
 from lcnet_mm.apis import load_config
+from lcnet_mm.data.spec import resolve_config
 from lcnet_mm.latency.complexity import measure
 from lcnet_mm.weights.metafiles import fill_tables, format_table, read_metafiles, readmes
 
@@ -34,7 +35,7 @@ def test_numbers_are_recomputed(name):
     if cfg.default_scope == 'mmdet':
         assert cfg.test_dataloader.dataset.pipeline[1].scale == (width, height)
     if cfg.default_scope == 'mmpretrain':
-        assert cfg.test_dataloader.dataset.pipeline[2].crop_size == height == width
+        assert resolve_config(cfg).input_size == (width, height)
     # timm's MobileNetV1 has no other width.
     found = model_cfg.get('backbone', {}).get('widen_factor', 1.0)
     assert found == float(meta['Backbone'].split()[-1].removesuffix('x'))
@@ -45,7 +46,8 @@ def test_every_config_of_the_family_has_an_entry():
     segmentors = {path.stem for path in (ROOT / 'configs' / 'deeplabv3plus').glob('*_cityscapes.py')}
     classifiers = {path.stem for path in (ROOT / 'configs' / 'imagenet').rglob('*.py')}
     distilled = {path.stem for path in (ROOT / 'configs' / 'ssld').glob('*.py') if 'stage1' not in path.stem}
-    assert configs | segmentors | classifiers | distilled == set(MODELS_BY_NAME)
+    documents = {path.stem for path in (ROOT / 'configs' / 'document').glob('*.py')}
+    assert configs | segmentors | classifiers | distilled | documents == set(MODELS_BY_NAME)
 
 
 def test_accuracies_are_those_of_the_paper():
@@ -70,9 +72,9 @@ def test_tables_without_latency_and_in_millions():
 def test_results_have_a_source():
     for model in MODELS_BY_NAME.values():
         for result in model.get('Results', []):
-            assert result['Source'] in ('paper', 'PaddleDetection zoo', 'PaddleClas documents') or result[
-                'Source'
-            ].startswith('here: ')
+            known = ('paper', 'PaddleDetection zoo', 'PaddleClas documents', 'PaddleClas PULC', 'PaddleX', 'not published')
+            assert result['Source'] in known or result['Source'].startswith('here: ')
+            assert bool(result['Metrics']) != (result['Source'] == 'not published')
 
 
 def test_openmmlab_reads_the_index():
