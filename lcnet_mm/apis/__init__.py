@@ -11,6 +11,7 @@ from ..data.checks import check_data
 from ..utils.checkpoint import load_weights, read_checkpoint
 from ..utils.config import load_config
 from ..utils.errors import UserError, run_cli
+from ..weights.cache import get_weights
 from ..weights.convert import convert_weights
 from .compare import compare
 from .complexity import complexity
@@ -37,6 +38,7 @@ __all__ = [
     'complexity',
     'convert_weights',
     'deploy',
+    'get_weights',
     'load_config',
     'load_weights',
     'mine_images',

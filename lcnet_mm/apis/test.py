@@ -10,6 +10,7 @@ from mmengine.evaluator import DumpResults
 
 from ..utils.checkpoint import load_weights
 from ..utils.errors import UserError
+from ..weights.cache import local_checkpoint
 from .train import build_runner, use_available_device
 
 
@@ -26,7 +27,7 @@ def test(
 
     Args:
         cfg: The config that it was trained with.
-        checkpoint: The checkpoint; every tensor must fit.
+        checkpoint: The checkpoint, or ``lcnet://NAME``; every tensor must fit.
         work_dir: Folder of the logs.
         out: Where to write all predictions, ``.pkl``.
         show_dir: Folder, inside ``work_dir/TIMESTAMP``, for images with the predictions.
@@ -51,7 +52,7 @@ def test(
         hook.draw = True
         hook.test_out_dir = str(show_dir)
     runner = build_runner(cfg, ('test',))
-    load_weights(runner.model, checkpoint)
+    load_weights(runner.model, local_checkpoint(checkpoint))
     if out is not None:
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=str(out)))
     metrics: dict[str, Any] = runner.test()

@@ -15,6 +15,7 @@ from mmengine.runner import Runner
 from ..data.checks import check_data
 from ..utils.checkpoint import read_checkpoint
 from ..utils.errors import BUILD_ERRORS, UserError, as_user_error
+from ..weights.cache import local_checkpoint
 from .compilation import CompileHook, check_compilable
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
@@ -113,6 +114,9 @@ def train(
     found = newest_checkpoint(work_dir) if resume == 'auto' else resume
     if found is not None:
         cfg.resume, cfg.load_from = True, found
+    if cfg.get('load_from'):
+        # A name becomes the file in the cache, so that it is checked as any other.
+        cfg.load_from = local_checkpoint(cfg.load_from)
     if cfg.get('load_from') and '://' not in cfg.load_from:
         read_checkpoint(cfg.load_from)
     runner = build_runner(cfg, ('train', 'val'))

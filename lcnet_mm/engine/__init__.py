@@ -1,7 +1,8 @@
 """What mmengine lacks: checkpoints, hooks, averages and optimizer wrappers.
 
 A config that uses them says ``custom_imports = dict(imports=['lcnet_mm.engine'])``. That also replaces mmengine's
-loader of local checkpoints, see :mod:`lcnet_mm.engine.checkpoint`.
+loader of local checkpoints, see :mod:`lcnet_mm.engine.checkpoint`, and adds one of published weights by name, see
+:mod:`lcnet_mm.engine.published`.
 """
 
 from ..utils.optional import require
@@ -13,5 +14,13 @@ from .checkpoint import AtomicLocalBackend  # noqa: E402
 from .ema import CyclicEMAHook, RampedEMA  # noqa: E402
 from .hooks import ChannelsLastHook  # noqa: E402
 from .optim import CpuAmpOptimWrapper  # noqa: E402
+from .published import load_from_published  # noqa: E402
 
-__all__ = ['AtomicLocalBackend', 'ChannelsLastHook', 'CpuAmpOptimWrapper', 'CyclicEMAHook', 'RampedEMA']
+__all__ = [
+    'AtomicLocalBackend',
+    'ChannelsLastHook',
+    'CpuAmpOptimWrapper',
+    'CyclicEMAHook',
+    'RampedEMA',
+    'load_from_published',
+]

@@ -115,9 +115,7 @@ def _read_record(file: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _check_sum(
-    entry: PublishedWeights, record: dict[str, Any], record_file: Path, source: Path, total: str
-) -> None:
+def _check_sum(entry: PublishedWeights, record: dict[str, Any], record_file: Path, source: Path, total: str) -> None:
     """Check that a file is the one that was published, or the one that was there before.
 
     Raises:

@@ -117,20 +117,20 @@ def _copy(response: Any, partial: Path, start: int, total: int | None, progress:
     done = start
     with (
         partial.open('r+b' if start else 'wb') as file,
-        tqdm(
-            total=total, initial=start, unit='B', unit_scale=True, desc=partial.stem, disable=not progress
-        ) as bar,
+        tqdm(total=total, initial=start, unit='B', unit_scale=True, desc=partial.stem, disable=not progress) as bar,
     ):
         file.seek(start)
         file.truncate()
         try:
-            while chunk := response.read(_CHUNK):
+            # What has come is kept, also where the rest of a chunk never does.
+            while chunk := response.read1(_CHUNK):
                 file.write(chunk)
                 done += len(chunk)
                 bar.update(len(chunk))
         except (TimeoutError, http.client.HTTPException, ConnectionError) as error:
             what = f'sent nothing for {TIMEOUT:g} seconds' if isinstance(error, TimeoutError) else 'was cut off'
-            raise _CutOff(f'{address} {what} after {done:,} of {total or "?"} bytes') from error
+            expected = '?' if total is None else f'{total:,}'
+            raise _CutOff(f'{address} {what} after {done:,} of {expected} bytes') from error
     if total is not None and done < total:
         raise _CutOff(f'{address} was cut off after {done:,} of {total:,} bytes')
 

@@ -30,9 +30,46 @@ _MAX_ELEMENTS = 2**28
 # What a network of convolutions needs up to its last weights. Operators that can make large tensors from nothing, and
 # loops, are not among them.
 _RUNNABLE = frozenset(
-    'Add AveragePool BatchNormalization Cast Ceil Clip Concat Constant Conv Div Dropout Flatten Floor Gather Gemm '
-    'GlobalAveragePool HardSigmoid HardSwish Identity LeakyRelu MatMul MaxPool Mul ReduceMax ReduceMean Relu Reshape '
-    'Resize Shape Sigmoid Slice Softmax Split Sqrt Squeeze Sub Transpose Unsqueeze'.split()
+    [
+        'Add',
+        'AveragePool',
+        'BatchNormalization',
+        'Cast',
+        'Ceil',
+        'Clip',
+        'Concat',
+        'Constant',
+        'Conv',
+        'Div',
+        'Dropout',
+        'Flatten',
+        'Floor',
+        'Gather',
+        'Gemm',
+        'GlobalAveragePool',
+        'HardSigmoid',
+        'HardSwish',
+        'Identity',
+        'LeakyRelu',
+        'MatMul',
+        'MaxPool',
+        'Mul',
+        'ReduceMax',
+        'ReduceMean',
+        'Relu',
+        'Reshape',
+        'Resize',
+        'Shape',
+        'Sigmoid',
+        'Slice',
+        'Softmax',
+        'Split',
+        'Sqrt',
+        'Squeeze',
+        'Sub',
+        'Transpose',
+        'Unsqueeze',
+    ]
 )
 
 
@@ -70,7 +107,9 @@ class OnnxFile:
         if len(sides) != 4:
             raise UserError(f'{path}: its input {self.input} has {len(sides)} dimensions, expected (N, C, H, W)')
         if max(sides) > _MAX_SIDE:
-            raise UserError(f'{path}: its input {self.input} has a side of {max(sides)}, at most {_MAX_SIDE} is allowed')
+            raise UserError(
+                f'{path}: its input {self.input} has a side of {max(sides)}, at most {_MAX_SIDE} is allowed'
+            )
         self.size: tuple[int, int] | None = (sides[2], sides[3]) if min(sides[2:]) > 0 else None
         self.classes = self._read_classes()
 
@@ -158,7 +197,9 @@ class OnnxFile:
             if node is None or id(node) in needed:
                 continue
             if node.op_type not in _RUNNABLE:
-                raise UserError(f'{self.path} is refused: operator {node.op_type} is not expected before its last weights')
+                raise UserError(
+                    f'{self.path} is refused: operator {node.op_type} is not expected before its last weights'
+                )
             needed[id(node)] = node
             todo += node.input
             read.update(node.input)
@@ -190,7 +231,9 @@ def read_onnx_weights(src: str | Path, config: str | Path) -> tuple[dict[str, Te
     cfg = load_config(config)
     count = _count_classes(cfg)
     if file.classes and count and len(file.classes) != count:
-        raise UserError(f'{src} names {len(file.classes)} classes, {config} has {count}; set its num_classes to {len(file.classes)}')
+        raise UserError(
+            f'{src} names {len(file.classes)} classes, {config} has {count}; set its num_classes to {len(file.classes)}'
+        )
     with as_user_error(f'the model of {config} cannot be built', *BUILD_ERRORS):
         model = build_model(cfg).eval()
         spec = resolve_config(cfg)
@@ -294,9 +337,7 @@ def _take(matching: Matching) -> tuple[dict[str, Tensor], dict[str, str]]:
             raise UserError(f'{theirs.describe()} has the bias {theirs.bias[0]}, the model has none there')
         if theirs.bias and ours.bias:
             used[theirs.bias[0]] = ours.bias[0]
-    tensors = {
-        key: torch.from_numpy(np.array(value, dtype=np.float32, order='C')) for key, value in state.items()
-    }
+    tensors = {key: torch.from_numpy(np.array(value, dtype=np.float32, order='C')) for key, value in state.items()}
     return tensors, used
 
 

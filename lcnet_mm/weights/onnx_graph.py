@@ -268,9 +268,7 @@ class _Reader:
             self._add(Node('scale', [source], (round(factor, 5),), factor=factor), tensor)
         return True
 
-    def _visit_hardsigmoid(
-        self, operator: Any, attributes: dict[str, Any], data: list[int], known: list[str]
-    ) -> bool:
+    def _visit_hardsigmoid(self, operator: Any, attributes: dict[str, Any], data: list[int], known: list[str]) -> bool:
         gate = (round(attributes.get('alpha', 0.2), 4), round(attributes.get('beta', 0.5), 4))
         self._add(Node('hardsigmoid', data, gate), operator.output[0])
         return True

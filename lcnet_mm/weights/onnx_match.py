@@ -49,9 +49,7 @@ def match(file: Graph, model: Graph) -> Matching:
         matched = [i for i, node in enumerate(graph.nodes) if node.op in PARAMETRIC and own[i] in shared]
         cores.append(graph.ancestors(matched))
     _require_partners(file, model, cores[0], cores[1])
-    places = [
-        _hash_places(graph, own, core) for graph, own, core in zip((file, model), hashes, cores, strict=True)
-    ]
+    places = [_hash_places(graph, own, core) for graph, own, core in zip((file, model), hashes, cores, strict=True)]
     partners: dict[str, list[int]] = defaultdict(list)
     for index, place in places[1].items():
         partners[place].append(index)
@@ -60,9 +58,7 @@ def match(file: Graph, model: Graph) -> Matching:
     if counts[0] != counts[1]:
         lost = [file.nodes[i] for i, place in places[0].items() if place not in counts[1]]
         raise UserError(f'the networks are connected in another way, first at {lost[0].describe()}')
-    pairs = {
-        index: partners[place][0] for index, place in places[0].items() if file.nodes[index].op in PARAMETRIC
-    }
+    pairs = {index: partners[place][0] for index, place in places[0].items() if file.nodes[index].op in PARAMETRIC}
     followed = file.ancestors([source for index in pairs for source in file.nodes[index].inputs])
     return Matching(
         [(file.nodes[i], model.nodes[j]) for i, j in pairs.items()],
@@ -117,9 +113,7 @@ def _require_partners(file: Graph, model: Graph, file_core: set[int], model_core
     raise UserError('; '.join(parts))
 
 
-def _require_unique(
-    file: Graph, places: dict[int, str], counts: Counter[str], partners: dict[str, list[int]]
-) -> None:
+def _require_unique(file: Graph, places: dict[int, str], counts: Counter[str], partners: dict[str, list[int]]) -> None:
     """Check that no node with weights could stand in several places."""
     twins = [
         file.nodes[index]
@@ -128,9 +122,7 @@ def _require_unique(
     ]
     if twins:
         names = ', '.join(node.name for node in twins[: 2 * _NAMED])
-        raise UserError(
-            f'{len(twins)} nodes are ambiguous, each could be one of several of the model (first: {names})'
-        )
+        raise UserError(f'{len(twins)} nodes are ambiguous, each could be one of several of the model (first: {names})')
 
 
 def _is_count(node: Node) -> bool:

@@ -63,7 +63,11 @@ def test_the_default_is_the_usual_network():
         (dict(strides=(2, 2, 2, 2, (2, 1, 1))), TypeError, r'each of strides .* got \(2, 1, 1\)'),
         (dict(strides=(2, 2, 2, 2, 3)), ValueError, 'strides must be between 1 and 2, got 3'),
         (dict(strides=(2, 2, 2, 2, (2, 1.5))), TypeError, 'strides must be an integer, got 1.5'),
-        (dict(strides=TEXT_LINE, output_stride=16), ValueError, 'output_stride must be 32 if strides are given, got 16'),
+        (
+            dict(strides=TEXT_LINE, output_stride=16),
+            ValueError,
+            'output_stride must be 32 if strides are given, got 16',
+        ),
     ],
 )
 def test_wrong_strides_are_named(kwargs, error, message):

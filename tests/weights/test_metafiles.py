@@ -72,7 +72,14 @@ def test_tables_without_latency_and_in_millions():
 def test_results_have_a_source():
     for model in MODELS_BY_NAME.values():
         for result in model.get('Results', []):
-            known = ('paper', 'PaddleDetection zoo', 'PaddleClas documents', 'PaddleClas PULC', 'PaddleX', 'not published')
+            known = (
+                'paper',
+                'PaddleDetection zoo',
+                'PaddleClas documents',
+                'PaddleClas PULC',
+                'PaddleX',
+                'not published',
+            )
             assert result['Source'] in known or result['Source'].startswith('here: ')
             assert bool(result['Metrics']) != (result['Source'] == 'not published')
 

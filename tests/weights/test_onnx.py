@@ -109,9 +109,7 @@ def decode(outputs: list[np.ndarray], score_thr: float, iou_thr: float) -> list[
         distances = (bins / bins.sum(-1, keepdims=True)) @ np.arange(8) * stride
         rows, columns = -(-800 // stride), -(-608 // stride)
         ys, xs = np.mgrid[:rows, :columns].reshape(2, -1) * stride + stride / 2
-        boxes = np.stack(
-            [xs - distances[:, 0], ys - distances[:, 1], xs + distances[:, 2], ys + distances[:, 3]], 1
-        )
+        boxes = np.stack([xs - distances[:, 0], ys - distances[:, 1], xs + distances[:, 2], ys + distances[:, 3]], 1)
         for point, label in zip(*np.nonzero(scores[0] > score_thr), strict=True):
             found.append((int(label), float(scores[0, point, label]), boxes[point]))
     kept: list[tuple[int, float, np.ndarray]] = []
@@ -289,7 +287,9 @@ def test_files_that_are_not_networks(tmp_path, small):
 
 def test_another_width_and_another_number_of_classes_name_what_differs(tmp_path, small):
     _, _, path = small
-    with pytest.raises(UserError, match=r'only in the file \(first: .*convolution 1x1, 8 to 8 channels.*only in the model'):
+    with pytest.raises(
+        UserError, match=r'only in the file \(first: .*convolution 1x1, 8 to 8 channels.*only in the model'
+    ):
         convert_weights(path, tmp_path / 'out.pth', small_config(tmp_path, width=0.5))
     with pytest.raises(UserError, match=r'linear, 16 to 3\)\); 1 node is only in the model .*head\.fc\.weight'):
         convert_weights(path, tmp_path / 'out.pth', small_config(tmp_path, classes=4))
