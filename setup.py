@@ -36,7 +36,7 @@ class BuildWithConfigs(build_py):
 
 
 # mmcv must be compiled against the torch that is installed, see docs/install.md.
-BACKBONE = ['torch>=2.4', 'mmengine>=0.10', 'mmcv>=2.0', 'numpy>=2']
+BACKBONE = ['torch>=2.4', 'mmengine>=0.10', 'mmcv>=2.0', 'numpy>=2', 'filelock', 'safetensors']
 DETECTION = [*BACKBONE, 'mmdet>=3.3', 'scikit-learn', 'opencv-python']
 # mmsegmentation and mmpretrain import what their metadata do not name.
 SEGMENTATION = [*BACKBONE, 'mmsegmentation>=1.2', 'ftfy', 'regex', 'cityscapesscripts', 'opencv-python']

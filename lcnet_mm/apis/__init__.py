@@ -11,6 +11,7 @@ from ..data.checks import check_data
 from ..utils.checkpoint import load_weights, read_checkpoint
 from ..utils.config import load_config
 from ..utils.errors import UserError, run_cli
+from ..weights.cache import get_weights
 from ..weights.convert import convert_weights
 from .compare import compare
 from .complexity import complexity
@@ -41,6 +42,7 @@ __all__ = [
     'convert_weights',
     'deploy',
     'fix_annotations',
+    'get_weights',
     'load_config',
     'load_weights',
     'mine_images',

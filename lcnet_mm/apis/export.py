@@ -14,6 +14,7 @@ from ..deploy.evaluation import use_annotations
 from ..deploy.export import Export
 from ..utils.config import load_config
 from ..utils.errors import UserError
+from ..weights.cache import local_checkpoint
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def deploy(
         raise UserError('max_drop is the limit of INT8, which needs calib, images to calibrate on')
     # Before the export, so that a mistake is found early.
     images = None if calib is None else check_int8(deploy_cfg, cfg, calib, max_drop)
+    checkpoint = local_checkpoint(checkpoint)
     result = export.deploy(deploy_cfg, cfg, str(config), checkpoint, image, work_dir, with_data=data is not False)
     if images is None or not result.passed:
         return Deployment(result)

@@ -20,6 +20,7 @@ from ..utils.errors import BUILD_ERRORS, UserError, as_user_error
 from ..utils.images import find_images, read_image
 from ..utils.models import build_model
 from ..utils.predictions import PredictionWriter
+from ..weights.cache import local_checkpoint
 
 # How many classes of an image a classifier tells.
 TOP_CLASSES = 5
@@ -186,7 +187,7 @@ def predict(
 
     Args:
         cfg: The config that the checkpoint was trained with.
-        checkpoint: The checkpoint; every tensor must fit.
+        checkpoint: The checkpoint, or ``lcnet://NAME``; every tensor must fit.
         inputs: Images and folders.
         out_dir: Folder of the results.
         score_thr: Least score of a detection that is drawn and written.
@@ -229,7 +230,7 @@ def _build_predictor(
     """Build the model with its weights, and what runs it on an image."""
     with as_user_error('the model cannot be built', *BUILD_ERRORS):
         model = build_model(cfg)
-    spec = resolve_config(cfg, load_weights(model, checkpoint))
+    spec = resolve_config(cfg, load_weights(model, local_checkpoint(checkpoint)))
     if not spec.pipeline:
         raise UserError('the config has no test pipeline; predictions need test_dataloader.dataset.pipeline')
     device = device or ('cuda:0' if torch.cuda.is_available() else 'cpu')

@@ -13,6 +13,7 @@ from ..engine.loading import name_files_in_errors
 from ..engine.progress import ProgressHook, one_line_errors
 from ..utils.checkpoint import load_weights
 from ..utils.errors import BUILD_ERRORS, UserError, as_user_error
+from ..weights.cache import local_checkpoint
 from .train import build_runner, use_available_device
 
 
@@ -29,7 +30,7 @@ def test(
 
     Args:
         cfg: The config that it was trained with.
-        checkpoint: The checkpoint; every tensor must fit.
+        checkpoint: The checkpoint, or ``lcnet://NAME``; every tensor must fit.
         work_dir: Folder of the logs.
         out: Where to write all predictions, ``.pkl``.
         show_dir: Folder, inside ``work_dir/TIMESTAMP``, for images with the predictions.
@@ -59,7 +60,7 @@ def test(
     runner = build_runner(cfg, ('test',))
     progress = ProgressHook()
     with one_line_errors(runner, progress):
-        check_trained_classes(cfg, load_weights(runner.model, checkpoint), 'test')
+        check_trained_classes(cfg, load_weights(runner.model, local_checkpoint(checkpoint)), 'test')
         with as_user_error('the test data cannot be loaded', *BUILD_ERRORS):
             loader = runner.build_dataloader(runner._test_dataloader, seed=runner.seed)  # type: ignore[arg-type]
         name_files_in_errors(loader.dataset)

@@ -26,6 +26,7 @@ from ..utils.config_metrics import check_metrics
 from ..utils.config_names import check_names
 from ..utils.config_values import check_values, switch_off_workers
 from ..utils.errors import BUILD_ERRORS, UserError, as_user_error, is_disk_full
+from ..weights.cache import local_checkpoint
 from .compilation import CompileHook, check_compilable
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
@@ -244,6 +245,9 @@ def _find_start(cfg: Config, resume: str | None) -> dict[str, Any] | None:
     if found is not None:
         cfg.load_from = found
     cfg.resume = found is not None or bool(cfg.get('resume') and cfg.get('load_from'))
+    if cfg.get('load_from'):
+        # A name becomes the file in the cache, which is checked as any other.
+        cfg.load_from = local_checkpoint(cfg.load_from)
     if not cfg.get('load_from') or '://' in cfg.load_from:
         return None
     checkpoint = read_checkpoint(cfg.load_from)

@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
+# Of a layer or a feature: one for both sides, or a pair (h, w).
+Stride = int | tuple[int, int]
+
 _NUM_STAGES = 5
 _OUTPUT_STRIDES = (8, 16, 32)
 
@@ -76,17 +79,49 @@ class StrideSchedule:
         if output_stride not in _OUTPUT_STRIDES:
             raise ValueError(f'output_stride must be one of {_OUTPUT_STRIDES}, got {output_stride!r}')
         self.output_stride = output_stride
-        self.reduction = 1
+        self.reduction: Stride = 1
         self.dilation = 1
 
     def take(self, stride: int) -> tuple[int, int]:
         """Return the stride and the dilation of the next layer, whose nominal stride is ``stride``."""
+        assert isinstance(self.reduction, int), 'after a pair, a stride cannot become a dilation'
         dilation = self.dilation
         if self.reduction * stride <= self.output_stride:
             self.reduction *= stride
             return stride, dilation
         self.dilation *= stride
         return 1, dilation
+
+    def take_pair(self, stride: tuple[int, int]) -> Stride:
+        """Return the stride of the next layer for a pair (h, w); without an ``output_stride`` below 32 only."""
+        height, width = _as_pair(self.reduction)
+        self.reduction = _as_stride((height * stride[0], width * stride[1]))
+        return _as_stride(stride)
+
+
+def check_strides(strides: Sequence[Stride], output_stride: int) -> tuple[tuple[int, int], ...]:
+    """Return the strides of the stages as pairs (h, w), or raise a TypeError or ValueError that names them."""
+    if isinstance(strides, str) or not isinstance(strides, Sequence):
+        raise TypeError(f'strides must be a sequence of ints or pairs (h, w), got {strides!r}')
+    if len(strides) != _NUM_STAGES:
+        raise ValueError(f'strides must have {_NUM_STAGES} entries, one for each stage, got {strides!r}')
+    pairs = []
+    for stride in strides:
+        sides: Any = (stride, stride) if isinstance(stride, Integral) else stride
+        if isinstance(sides, str) or not isinstance(sides, Sequence) or len(sides) != 2:
+            raise TypeError(f'each of strides must be an int or a pair (h, w), got {stride!r}')
+        pairs.append((check_integer('strides', sides[0], 1, 2), check_integer('strides', sides[1], 1, 2)))
+    if output_stride != max(_OUTPUT_STRIDES) and any(pair != (2, 2) for pair in pairs):
+        raise ValueError(f'output_stride must be {max(_OUTPUT_STRIDES)} if strides are given, got {output_stride}')
+    return tuple(pairs)
+
+
+def _as_pair(stride: Stride) -> tuple[int, int]:
+    return (stride, stride) if isinstance(stride, int) else stride
+
+
+def _as_stride(pair: tuple[int, int]) -> Stride:
+    return pair[0] if pair[0] == pair[1] else pair
 
 
 class StagedBackbone(BaseModule):
@@ -104,8 +139,8 @@ class StagedBackbone(BaseModule):
         init_cfg: mm config of the initialization or of the pretrained weights.
 
     Attributes:
-        feature_info: For each output, its channels ``num_chs``, its stride ``reduction`` and the name of the ``module``
-            that computes it.
+        feature_info: For each output, its channels ``num_chs``, its stride ``reduction``, a pair (h, w) where the sides
+            differ, and the name of the ``module`` that computes it.
         out_channels: Channels of each output.
     """
 
@@ -135,7 +170,7 @@ class StagedBackbone(BaseModule):
         """Whether every stage up to the last output has been added."""
         return len(self.stages) > self.out_indices[-1]
 
-    def add_stage(self, modules: dict[str, nn.Module], channels: int, reduction: int) -> None:
+    def add_stage(self, modules: dict[str, nn.Module], channels: int, reduction: Stride) -> None:
         """Append a stage of named modules whose output has ``channels`` channels and stride ``reduction``."""
         for name, module in modules.items():
             self.add_module(name, module)

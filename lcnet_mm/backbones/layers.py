@@ -70,7 +70,7 @@ class ConvNormAct(nn.Sequential):
         in_channels: Channels of the input.
         out_channels: Channels of the output.
         kernel_size: Side of the square, odd kernel.
-        stride: Stride.
+        stride: Stride, or a pair (h, w).
         groups: Groups of the convolution.
         dilation: Dilation.
         norm_cfg: mm config of the norm; None gives a convolution with bias and no norm.
@@ -87,7 +87,7 @@ class ConvNormAct(nn.Sequential):
         out_channels: int,
         kernel_size: int,
         *,
-        stride: int = 1,
+        stride: int | tuple[int, int] = 1,
         groups: int = 1,
         dilation: int = 1,
         norm_cfg: Config | None,
@@ -153,7 +153,7 @@ class DepthwiseSeparable(nn.Module):
         in_channels: Channels of the input.
         out_channels: Channels of the output.
         kernel_size: Side of the depthwise kernel.
-        stride: Stride of the depthwise convolution.
+        stride: Stride of the depthwise convolution, or a pair (h, w).
         dilation: Dilation of the depthwise convolution.
         use_se: Whether there is an SE with ``in_channels // 4`` squeeze channels before the pointwise convolution.
         norm_cfg: mm config of the norms.
@@ -169,7 +169,7 @@ class DepthwiseSeparable(nn.Module):
         out_channels: int,
         kernel_size: int,
         *,
-        stride: int = 1,
+        stride: int | tuple[int, int] = 1,
         dilation: int = 1,
         use_se: bool = False,
         norm_cfg: Config,

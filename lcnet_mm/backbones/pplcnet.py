@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from mmengine.registry import MODELS
 from torch import nn
 
-from .base import KAIMING_FAN_IN, StagedBackbone, StrideSchedule, check_integer, check_positive
+from .base import KAIMING_FAN_IN, StagedBackbone, Stride, StrideSchedule, check_integer, check_positive, check_strides
 from .layers import Config, ConvNormAct, DepthwiseSeparable, make_divisible
 
 _STEM_CHANNELS = 16
@@ -73,6 +73,9 @@ class PPLCNet(StagedBackbone):
         norm_eval: Whether BN layers keep their running statistics during training.
         with_cp: Whether to recompute blocks in the backward pass instead of keeping their activations.
         init_cfg: mm config of the initialization; the default is that of PaddleClas (Kaiming normal, fan_in).
+        strides: For each stage, its stride as an int or as a pair (h, w): of the stem, and of the first blocks of
+            stages 1 to 4. PaddleClas reads lines of text with ``(2, (2, 1), (2, 1), (2, 1), (2, 1))``. Others than the
+            default need the ``output_stride`` 32.
 
     Shapes:
         ``(N, in_channels, H, W)`` to a tuple of ``(N, C_i, ceil(H / s_i), ceil(W / s_i))``.
@@ -95,16 +98,19 @@ class PPLCNet(StagedBackbone):
         norm_eval: bool = False,
         with_cp: bool = False,
         init_cfg: dict[str, Any] | list[dict[str, Any]] | None = KAIMING_FAN_IN,
+        strides: Sequence[Stride] = (2, 2, 2, 2, 2),
     ) -> None:
         super().__init__(out_indices, frozen_stages, norm_eval, with_cp, init_cfg)
         width = check_positive('widen_factor', widen_factor)
         in_channels = check_integer('in_channels', in_channels, 1)
-        strides = StrideSchedule(output_stride)
+        schedule = StrideSchedule(output_stride)
+        pairs = check_strides(strides, output_stride)
+        usual = all(pair == (2, 2) for pair in pairs)
         use_se = _parse_bits('se_blocks', se_blocks)
         large_kernel = _parse_bits('large_kernel_blocks', large_kernel_blocks)
 
         stem_channels = make_divisible(_STEM_CHANNELS * width)
-        stem_stride, _ = strides.take(2)
+        stem_stride = schedule.take(2)[0] if usual else schedule.take_pair(pairs[0])
         stem = ConvNormAct(in_channels, stem_channels, 3, stride=stem_stride, norm_cfg=norm_cfg, act_cfg=act_cfg)
         modules: dict[str, nn.Module] = {'conv1': stem}
         for stage, members in groupby(enumerate(BLOCKS), key=lambda member: member[1].stage):
@@ -112,7 +118,11 @@ class PPLCNet(StagedBackbone):
                 break
             layers: list[nn.Module] = []
             for position, block in members:
-                stride, dilation = strides.take(block.stride)
+                stride: Stride
+                if usual:
+                    stride, dilation = schedule.take(block.stride)
+                else:
+                    stride, dilation = schedule.take_pair(pairs[stage] if block.stride == 2 else (1, 1)), 1
                 layers.append(
                     DepthwiseSeparable(
                         make_divisible(block.in_channels * width),
@@ -126,6 +136,6 @@ class PPLCNet(StagedBackbone):
                     )
                 )
             modules[f'blocks{stage + 2}'] = nn.Sequential(*layers)
-            self.add_stage(modules, make_divisible(block.out_channels * width), strides.reduction)
+            self.add_stage(modules, make_divisible(block.out_channels * width), schedule.reduction)
             modules = {}
         self.train()

@@ -49,6 +49,7 @@ COMMANDS = {
     'complexity': _Command('count parameters, multiply-adds and FLOPs', 'backbone'),
     'check': _Command('check the data of a config, an annotation file, a list or a folder', 'backbone'),
     'convert': _Command('convert published weights into a checkpoint', 'backbone'),
+    'weights': _Command('list, describe and get published weights by name', 'backbone'),
     'compare': _Command('train configs with several seeds and compare a metric', 'backbone'),
     'mine': _Command('choose images of an unlabeled pool for distillation', 'backbone'),
     'cityscapes': _Command('check a Cityscapes folder and write the label maps for training', 'backbone'),

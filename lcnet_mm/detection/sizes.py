@@ -39,6 +39,10 @@ def set_input_size(cfg: Config | dict[str, Any], size: int) -> None:
         found = f'resized to {sides}' if sides else 'not resized with keep_ratio=False'
         raise ValueError(f'set_input_size needs images that are resized to one square size; here they are {found}')
     collates = [part for part in parts if _name(part) == 'resize_collate']
+    if any(not isinstance(side, int) for collate in collates for side in collate['sizes']):
+        raise ValueError(
+            'set_input_size needs images that are resized to squares; the sizes of resize_collate are pairs'
+        )
     shift = size - sides[0]
     smallest = min((side for collate in collates for side in collate['sizes']), default=sides[0]) + shift
     if smallest < 1:

@@ -183,8 +183,8 @@ def _centers_inside(boxes: np.ndarray, crops: np.ndarray) -> np.ndarray:
 
 
 @FUNCTIONS.register_module()
-def resize_collate(batch: Sequence[dict[str, Any]], sizes: Sequence[int]) -> dict[str, Any]:
-    """Collate detection samples, resized to one random square size by one random kernel for the whole batch.
+def resize_collate(batch: Sequence[dict[str, Any]], sizes: Sequence[int | tuple[int, int]]) -> dict[str, Any]:
+    """Collate detection samples, resized to one random size by one random kernel for the whole batch.
 
     mmdet's ``BatchSyncRandomResize`` draws one size for all ranks every ten iterations and resizes bilinearly on the
     training device; the original draws a size and one of five OpenCV kernels for every batch of every rank, in the
@@ -193,24 +193,25 @@ def resize_collate(batch: Sequence[dict[str, Any]], sizes: Sequence[int]) -> dic
 
     Args:
         batch: Samples of ``PackDetInputs``: ``inputs`` ``(3, H, W)`` and ``data_samples``.
-        sizes: Sides to choose from, in pixels.
+        sizes: Sizes to choose from, in pixels: the side of a square, or a pair (width, height).
 
     Returns:
-        ``inputs`` ``(N, 3, size, size)`` in the type of the samples, and ``data_samples`` with their boxes,
+        ``inputs`` ``(N, 3, height, width)`` in the type of the samples, and ``data_samples`` with their boxes,
         ``img_shape`` and ``scale_factor`` adapted.
     """
-    size = int(np.random.choice(sizes))
+    chosen = sizes[np.random.randint(len(sizes))]
+    size = (chosen, chosen) if isinstance(chosen, int) else (int(chosen[0]), int(chosen[1]))
     interpolation = int(np.random.choice(_INTERPOLATIONS))
     images, data_samples = [], []
     for sample in batch:
         image, data_sample = sample['inputs'].permute(1, 2, 0).numpy(), sample['data_samples']
         height, width = image.shape[:2]
-        images.append(torch.from_numpy(cv2.resize(image, (size, size), interpolation=interpolation)))
-        factor = (size / width, size / height)
+        images.append(torch.from_numpy(cv2.resize(image, size, interpolation=interpolation)))
+        factor = (size[0] / width, size[1] / height)
         data_sample.gt_instances.bboxes.rescale_(factor)
         previous = data_sample.metainfo.get('scale_factor', (1.0, 1.0))
         data_sample.set_metainfo(
-            dict(img_shape=(size, size), scale_factor=(factor[0] * previous[0], factor[1] * previous[1]))
+            dict(img_shape=size[::-1], scale_factor=(factor[0] * previous[0], factor[1] * previous[1]))
         )
         data_samples.append(data_sample)
     return dict(inputs=torch.stack(images).permute(0, 3, 1, 2).contiguous(), data_samples=data_samples)

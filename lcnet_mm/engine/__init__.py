@@ -2,7 +2,8 @@
 
 A config that uses them says ``custom_imports = dict(imports=['lcnet_mm.engine'])``. That also replaces mmengine's
 loader of local checkpoints and its ``Pretrained`` initializer, see :mod:`lcnet_mm.engine.checkpoint` and
-:mod:`lcnet_mm.engine.initial_weights`.
+:mod:`lcnet_mm.engine.initial_weights`, and adds a loader of published weights by name, see
+:mod:`lcnet_mm.engine.published`.
 """
 
 from ..utils.optional import require
@@ -16,6 +17,7 @@ from .hooks import ChannelsLastHook  # noqa: E402
 from .initial_weights import CompletePretrainedInit  # noqa: E402
 from .nonfinite import NonFiniteHook  # noqa: E402
 from .optim import CpuAmpOptimWrapper  # noqa: E402
+from .published import load_from_published  # noqa: E402
 from .resuming import ScheduleOnResumeHook  # noqa: E402
 from .saving import KeepingCheckpointHook  # noqa: E402
 
@@ -29,4 +31,5 @@ __all__ = [
     'NonFiniteHook',
     'RampedEMA',
     'ScheduleOnResumeHook',
+    'load_from_published',
 ]

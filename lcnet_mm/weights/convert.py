@@ -14,10 +14,13 @@ from torch import Tensor, nn
 
 from ..backbones import PPLCNet, PPLCNetV2
 from ..backbones.pplcnet_v2 import ARCHS
+from ..data.classes import shorten
+from ..data.spec import TASKS, resolve_config
 from ..utils.config import load_config
 from ..utils.errors import UserError
 from ..utils.files import atomic_path, is_same_file, sha256
 from ..utils.models import build_model
+from ..utils.optional import require
 from .key_rules import is_folded, rename_mobileseg_key, rename_v2_key
 from .names import UnknownKeyError, rename_paddle_key
 from .reading import read_tensors
@@ -41,6 +44,9 @@ class Conversion:
         skipped: Names in the source of tensors that the model does not need.
         files: The written files.
         shapes: Shapes of the model's outputs, if there is a config.
+        classes: Names of the classes that the checkpoint carries, from the file or else from the config; None where
+            both have none.
+        input_size: Width and height of the input where the file fixes them.
     """
 
     kind: str
@@ -49,12 +55,18 @@ class Conversion:
     skipped: list[str] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
     shapes: list[tuple[int, ...]] = field(default_factory=list)
+    classes: tuple[str, ...] | None = None
+    input_size: tuple[int, int] | None = None
 
     def format(self) -> str:
         """Return the report as text."""
         lines = [f'{self.kind}' + (f', width {self.widen_factor}' if self.widen_factor else '')]
         lines.append(f'  {len(self.used)} tensors used, {len(self.skipped)} skipped, 0 missing')
         lines += [f'  skipped: {name}' for name in self.skipped]
+        if self.input_size:
+            lines.append(f'  input: {self.input_size[0]}x{self.input_size[1]} (width x height)')
+        if self.classes:
+            lines.append(f'  {len(self.classes)} classes: {shorten(list(self.classes))}')
         lines += [f'  output: {shape}' for shape in self.shapes]
         lines += [f'  wrote {file}' for file in self.files]
         return '\n'.join(lines)
@@ -164,12 +176,14 @@ def _published_backbones(names: Iterable[str]) -> Iterator[tuple[float, nn.Modul
 def convert_weights(src: str | Path, dst: str | Path, config: str | Path | None = None) -> Conversion:
     """Convert a file of published weights to ``dst`` (``.pth``) and to a ``.safetensors`` file of the same name.
 
+    The checkpoint carries the names of the classes: those of the file, or else those of the config's test data.
+
     Args:
-        src: A ``.pdparams`` file of PaddleClas, PaddleDetection or PaddleSeg, or a ``.pth`` or ``.safetensors`` file of
-            timm.
+        src: A ``.pdparams`` file of PaddleClas, PaddleDetection or PaddleSeg, a ``.pth`` or ``.safetensors`` file of timm,
+            or an ``.onnx`` file that paddle2onnx or this package has exported.
         dst: The ``.pth`` file to write. ``torch.load(weights_only=True)`` reads it.
         config: A config whose model must get all of its tensors from the file; the model is run once. Without a config,
-            the backbone must have a published width.
+            the backbone must have a published width. An ``.onnx`` file needs one.
 
     Returns:
         The recognized network, and the converted and skipped tensors.
@@ -183,6 +197,8 @@ def convert_weights(src: str | Path, dst: str | Path, config: str | Path | None 
     for target in (dst, dst.with_suffix('.safetensors')):
         if is_same_file(src, target):
             raise UserError(f'the target {target} is the source, which would be replaced; choose another name')
+    if Path(src).suffix == '.onnx':
+        return _convert_onnx(src, dst, config)
     source = _strip_distillation(read_tensors(src))
     try:
         kind, rename = _recognize(set(source))
@@ -207,6 +223,25 @@ def convert_weights(src: str | Path, dst: str | Path, config: str | Path | None 
             raise UserError(f'{src}: {error}') from error
     if config is not None:
         _fit_to_config(state, result, src, config)
+    _write_checkpoint(state, result, src, dst, config)
+    return result
+
+
+def _convert_onnx(src: str | Path, dst: Path, config: str | Path | None) -> Conversion:
+    """Convert a network whose tensors have no names that could be translated."""
+    if config is None:
+        raise UserError(f'{src} can only be matched with a model: give the config of the same network')
+    try:
+        require('onnx', 'the conversion of .onnx files', 'deploy')
+        require('onnxruntime', 'the conversion of .onnx files', 'deploy')
+    except ImportError as error:
+        raise UserError(str(error)) from error
+    from .onnx_file import read_onnx_weights
+
+    state, used, file = read_onnx_weights(src, config)
+    result = Conversion('ONNX', None, used, classes=file.classes)
+    result.input_size = file.size[::-1] if file.size else None
+    _fit_to_config(state, result, src, config)
     _write_checkpoint(state, result, src, dst, config)
     return result
 
@@ -254,9 +289,13 @@ def _fit_to_config(state: dict[str, Tensor], result: Conversion, src: str | Path
             f'another shape (first: {example}, {detail})'
         )
     model.load_state_dict(state, strict=False)
+    if cfg.get('default_scope') in TASKS:
+        names = resolve_config(cfg).classes
+        # Where the data have no names, they are the numbers.
+        result.classes = result.classes or (None if names == tuple(map(str, range(len(names)))) else names)
     # Detectors squash every image to one size.
     squashed = [step.scale for step in cfg.get('test_pipeline', ()) if step.get('keep_ratio') is False]
-    width, height = squashed[0] if squashed else (224, 224)
+    width, height = result.input_size or (squashed[0] if squashed else (224, 224))
     with torch.no_grad():
         outputs = model(torch.zeros(1, 3, height, width), mode='tensor')
     result.shapes = [tuple(tensor.shape) for tensor in _flatten_tensors(outputs)]
@@ -281,7 +320,10 @@ def _write_checkpoint(
         kind=result.kind,
         widen_factor=result.widen_factor,
         config=str(config) if config else None,
+        input_size=result.input_size,
     )
+    if result.classes:
+        meta['dataset_meta'] = dict(classes=result.classes)
     dst.parent.mkdir(parents=True, exist_ok=True)
     other = dst.with_suffix('.safetensors')
     # Neither file is renamed before both are complete.

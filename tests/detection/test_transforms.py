@@ -161,3 +161,20 @@ def test_collate_resizes_the_whole_batch_to_one_size():
                 data_sample.gt_instances.bboxes.tensor, torch.tensor([[0.0, 0.0, size / 2, float(size)]])
             )
     assert len(sizes) == 10
+
+
+def test_collate_resizes_to_pairs_of_width_and_height():
+    np.random.seed(0)
+    shapes = set()
+    for _ in range(20):
+        batch = make_batch()
+        height, width = batch[0]['inputs'].shape[1:]
+        collated = resize_collate(batch, sizes=[(32, 64), (48, 40)])
+        new_height, new_width = collated['inputs'].shape[2:]
+        shapes.add((new_width, new_height))
+        sample = collated['data_samples'][0]
+        assert sample.img_shape == (new_height, new_width)
+        assert sample.scale_factor == (new_width / width, new_height / height)
+        expected = torch.tensor([[0.0, 0.0, new_width / 2, float(new_height)]])
+        torch.testing.assert_close(sample.gt_instances.bboxes.tensor, expected)
+    assert shapes == {(32, 64), (48, 40)}

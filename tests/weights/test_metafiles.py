@@ -6,6 +6,7 @@ from modelindex.load_model_index import load
 
 from lcnet_mm.apis import load_config
 from lcnet_mm.backbones.pplcnet_v2 import ARCHS
+from lcnet_mm.data.spec import resolve_config
 from lcnet_mm.latency.complexity import measure
 from lcnet_mm.weights.metafiles import fill_tables, format_table, read_metafiles, readmes
 
@@ -36,7 +37,7 @@ def test_numbers_are_recomputed(name):
     if cfg.default_scope == 'mmdet':
         assert cfg.test_dataloader.dataset.pipeline[1].scale == (width, height)
     if cfg.default_scope == 'mmpretrain':
-        assert cfg.test_dataloader.dataset.pipeline[2].crop_size == height == width
+        assert resolve_config(cfg).input_size == (width, height)
     backbone = model_cfg.get('backbone', {})
     # timm's MobileNetV1 has no other width; a size of PP-LCNetV2 has its own.
     of_arch = ARCHS[backbone.arch].widen_factor if backbone.get('type') == 'PPLCNetV2' else 1.0
@@ -53,7 +54,8 @@ def test_every_config_of_the_family_has_an_entry():
     }
     classifiers = {path.stem for path in (ROOT / 'configs' / 'imagenet').rglob('*.py')}
     distilled = {path.stem for path in (ROOT / 'configs' / 'ssld').glob('*.py') if 'stage1' not in path.stem}
-    assert configs | segmentors | classifiers | distilled == set(MODELS_BY_NAME)
+    documents = {path.stem for path in (ROOT / 'configs' / 'document').glob('*.py')}
+    assert configs | segmentors | classifiers | distilled | documents == set(MODELS_BY_NAME)
 
 
 def test_accuracies_are_those_of_the_paper():
