@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from ..data.classes import shorten
+from ..data.report import shorten
 from ..data.spec import TASKS, resolve_config
 from ..utils.config import load_config
 from ..utils.errors import UserError

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..backbones import PPLCNet, PPLCNetV2
 from ..backbones.pplcnet_v2 import ARCHS
-from ..data.classes import shorten
+from ..data.report import shorten
 from ..data.spec import TASKS, resolve_config
 from ..utils.config import load_config
 from ..utils.errors import UserError
