@@ -137,7 +137,7 @@ from lcnet_mm.utils.models import build_model
 from lcnet_mm.apis import load_config
 model = build_model(load_config('lcnet_mm::picodet_like/picodet_xs_320_coco.py'))
 batch = demo_mm_inputs(2, (3, 128, 128), num_classes=80)
-losses = model.loss(**model.data_preprocessor(batch, True))
+losses = model(**model.data_preprocessor(batch, True), mode='loss')
 model.parse_losses(losses)[0].backward()
 print(sorted(losses))
 """
@@ -181,7 +181,7 @@ EXPORT = (
 JOBS = {
     'backbone': (BACKBONE, '[(32, 16, 24), (64, 8, 12), (128, 4, 6), (256, 2, 3)]'),
     'detection': (DETECTION, "['loss_bbox', 'loss_cls', 'loss_dfl']"),
-    'segmentation': (SEGMENTATION, '(1, 19, 2, 4)'),
+    'segmentation': (SEGMENTATION, '(1, 19, 16, 32)'),
     'classification': (CLASSIFICATION, '(1, 1000)'),
 }
 
