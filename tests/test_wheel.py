@@ -180,7 +180,7 @@ EXPORT = (
 )
 JOBS = {
     'backbone': (BACKBONE, '[(32, 16, 24), (64, 8, 12), (128, 4, 6), (256, 2, 3)]'),
-    'detection': (DETECTION, "['loss_bbox', 'loss_cls', 'loss_dfl']"),
+    'detection': (DETECTION, "['loss_bbox', 'loss_dfl', 'loss_vfl']"),
     'segmentation': (SEGMENTATION, '(1, 19, 16, 32)'),
     'classification': (CLASSIFICATION, '(1, 1000)'),
 }
