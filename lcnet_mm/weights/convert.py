@@ -291,7 +291,7 @@ def _write_checkpoint(
     """Write both files under temporary names and rename them."""
     from safetensors.torch import save_file
 
-    meta = dict(
+    meta: dict[str, Any] = dict(
         source=Path(src).name,
         source_sha256=sha256(src),
         kind=result.kind,

@@ -18,6 +18,7 @@ PAPER_TOP1 = {
     'pplcnet_0.5x_without-last-conv': 59.91, 'mobilenetv1_1x': 70.99, 'mobilenetv3_large_0.35x': 64.32,
     'shufflenetv2_0.33x': 53.73,
 }  # fmt: skip
+SOURCES = ('paper', 'PaddleDetection zoo', 'PaddleClas documents', 'PaddleClas PULC', 'PaddleX', 'not published')
 MODELS_BY_NAME = {model['Name']: model for models in read_metafiles(ROOT).values() for model in models}
 
 
