@@ -8,6 +8,8 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.evaluator import DumpResults
 
+from ..data.classes import dataset_classes, shorten
+from ..data.spec import datasets_of
 from ..utils.checkpoint import load_weights
 from ..utils.errors import UserError
 from ..weights.cache import local_checkpoint
@@ -37,7 +39,7 @@ def test(
         The metrics by name.
 
     Raises:
-        UserError: the data, the config or the checkpoint is wrong.
+        UserError: the data, the config or the checkpoint is wrong, or the checkpoint has the classes in another order.
     """
     cfg.work_dir = str(work_dir)
     cfg.resume = False
@@ -52,11 +54,31 @@ def test(
         hook.draw = True
         hook.test_out_dir = str(show_dir)
     runner = build_runner(cfg, ('test',))
-    load_weights(runner.model, local_checkpoint(checkpoint))
+    check_class_order(cfg, load_weights(runner.model, local_checkpoint(checkpoint)))
     if out is not None:
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=str(out)))
     metrics: dict[str, Any] = runner.test()
     return metrics
+
+
+def check_class_order(cfg: Config, meta: dict[str, Any]) -> None:
+    """Check that the labels of a checkpoint and of the test data are the same.
+
+    Args:
+        cfg: The config.
+        meta: ``meta`` of the checkpoint.
+
+    Raises:
+        UserError: both have the same classes in another order, so that every result would be wrong.
+    """
+    trained = (meta.get('dataset_meta') or {}).get('classes')
+    for dataset in datasets_of(cfg, 'test') if trained else ():
+        names = dataset_classes(cfg, dataset)
+        if names and list(names) != list(trained) and sorted(names) == sorted(trained):
+            raise UserError(
+                f'the checkpoint has the classes of the test data in another order: {shorten(list(trained))}; bring '
+                'the labels of the test data into this order'
+            )
 
 
 # The name is the field's; pytest must not collect it where it is imported.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import RUNNERS
+from mmengine.registry import HOOKS, RUNNERS
 from mmengine.runner import Runner
 
 from ..data.checks import check_data
@@ -125,6 +125,8 @@ def train(
         runner._train_loop = runner.build_train_loop(runner._train_loop)
     if compile:
         runner.register_hook(CompileHook())
+    if cfg.get('load_from') and not cfg.get('resume'):
+        runner.register_hook(HOOKS.build(dict(type='ClassTransferHook')))
     runner.train()
     return runner
 

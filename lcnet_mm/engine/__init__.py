@@ -11,6 +11,7 @@ for _package in ('torch', 'mmengine'):
     require(_package, 'lcnet_mm.engine', 'backbone')
 
 from .checkpoint import AtomicLocalBackend  # noqa: E402
+from .class_transfer import ClassTransferHook, transfer_classes  # noqa: E402
 from .ema import CyclicEMAHook, RampedEMA  # noqa: E402
 from .hooks import ChannelsLastHook  # noqa: E402
 from .optim import CpuAmpOptimWrapper  # noqa: E402
@@ -19,8 +20,10 @@ from .published import load_from_published  # noqa: E402
 __all__ = [
     'AtomicLocalBackend',
     'ChannelsLastHook',
+    'ClassTransferHook',
     'CpuAmpOptimWrapper',
     'CyclicEMAHook',
     'RampedEMA',
     'load_from_published',
+    'transfer_classes',
 ]
