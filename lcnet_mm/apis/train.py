@@ -17,6 +17,7 @@ from mmengine.runner import Runner
 
 from ..data.checks import check_data
 from ..data.classes import head_class_numbers
+from ..engine.class_transfer import ClassTransferHook, fit_checkpoint
 from ..engine.loading import name_files_in_errors
 from ..engine.nonfinite import NonFiniteHook
 from ..engine.progress import ProgressHook, one_line_errors
@@ -169,14 +170,15 @@ def train(
     with one_line_errors(runner, progress):
         if resume == 'auto' and state is None:
             runner.logger.info(f'{work_dir} has no checkpoint to resume: the training starts from the beginning.')
+        _load_data(runner, cfg)
         if state is not None:
             _check_start(runner, cfg, state, partial)
-        _load_data(runner, cfg)
         with as_user_error('the optimizer cannot be built', *BUILD_ERRORS):
             runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)  # type: ignore[arg-type]
         if cfg.resume and state is not None:
             _check_optimizer(runner, cfg, state)
-        for hook in (progress, NonFiniteHook(), ScheduleOnResumeHook(), *([CompileHook()] if compile else [])):
+        hooks = [progress, NonFiniteHook(), ScheduleOnResumeHook(), ClassTransferHook()]
+        for hook in [*hooks, CompileHook()] if compile else hooks:
             if not any(type(other) is type(hook) for other in runner.hooks):
                 runner.register_hook(hook)
         runner.train()
@@ -272,6 +274,10 @@ def _check_start(runner: Runner, cfg: Config, checkpoint: dict[str, Any], partia
     """
     model: Any = runner.model.module if is_model_wrapper(runner.model) else runner.model
     state = {key.removeprefix('module.'): value for key, value in checkpoint['state_dict'].items()}
+    if not cfg.resume:
+        # As the hook does it with the checkpoint that is loaded.
+        classes = (getattr(runner.train_dataloader.dataset, 'metainfo', None) or {}).get('classes')
+        fit_checkpoint({**checkpoint, 'state_dict': state}, model.state_dict(), classes)
     misfits = find_misfits(model.state_dict(), state)
     if not misfits:
         return

@@ -24,7 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('dst', help='.pth file to write')
     parser.add_argument(
         '--config',
-        help='config whose model the weights must fill (default: they must fill a backbone; .onnx needs it); it is run once',
+        help='config whose model the weights must fill, which is run once (default: they must fill a backbone); .onnx '
+        'needs one',
     )
 
 

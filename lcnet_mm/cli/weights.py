@@ -9,8 +9,8 @@ from ..weights.catalog import find_weights, format_catalog
 
 DESCRIPTION = (
     'List published weights, say what is known about them, or get them: downloaded, converted and kept in the cache '
-    '(LCNET_MM_HOME). LCNET_MM_WEIGHTS names a folder with published files, or the address of a mirror. Configs use them '
-    "as load_from = 'lcnet://NAME'."
+    '(LCNET_MM_HOME). LCNET_MM_WEIGHTS names a folder with published files, or the address of a mirror. Configs use '
+    "them as load_from = 'lcnet://NAME'."
 )
 EXAMPLES = ('list', 'show picodet_s_320_coco', 'get picodet_s_320_coco')
 

@@ -12,6 +12,7 @@ for _package in ('torch', 'mmengine'):
     require(_package, 'lcnet_mm.engine', 'backbone')
 
 from .checkpoint import AtomicLocalBackend  # noqa: E402
+from .class_transfer import ClassTransferHook, transfer_classes  # noqa: E402
 from .ema import CyclicEMAHook, RampedEMA  # noqa: E402
 from .hooks import ChannelsLastHook  # noqa: E402
 from .initial_weights import CompletePretrainedInit  # noqa: E402
@@ -24,6 +25,7 @@ from .saving import KeepingCheckpointHook  # noqa: E402
 __all__ = [
     'AtomicLocalBackend',
     'ChannelsLastHook',
+    'ClassTransferHook',
     'CompletePretrainedInit',
     'CpuAmpOptimWrapper',
     'CyclicEMAHook',
@@ -32,4 +34,5 @@ __all__ = [
     'RampedEMA',
     'ScheduleOnResumeHook',
     'load_from_published',
+    'transfer_classes',
 ]

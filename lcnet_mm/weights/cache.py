@@ -1,7 +1,7 @@
 """Published weights by name: downloaded, converted and kept.
 
-The cache has ``downloads`` (published files; a file that was put there by hand counts), ``checkpoints`` (``NAME.pth`` with
-the record ``NAME.json``) and ``locks``.
+The cache has ``downloads`` (published files; a file that was put there by hand counts), ``checkpoints`` (``NAME.pth``
+with the record ``NAME.json``) and ``locks``.
 """
 
 from __future__ import annotations
@@ -131,8 +131,8 @@ def _check_sum(entry: PublishedWeights, record: dict[str, Any], record_file: Pat
     if known and total != known:
         _drop_download(source)
         raise UserError(
-            f'{source} is refused: its SHA-256 is {total}, but {entry.name} had {known} before. If the new file is to be '
-            f'trusted, remove {record_file}'
+            f'{source} is refused: its SHA-256 is {total}, but {entry.name} had {known} before. If the new file is to '
+            f'be trusted, remove {record_file}'
         )
 
 

@@ -179,8 +179,8 @@ def convert_weights(src: str | Path, dst: str | Path, config: str | Path | None 
     The checkpoint carries the names of the classes: those of the file, or else those of the config's test data.
 
     Args:
-        src: A ``.pdparams`` file of PaddleClas, PaddleDetection or PaddleSeg, a ``.pth`` or ``.safetensors`` file of timm,
-            or an ``.onnx`` file that paddle2onnx or this package has exported.
+        src: A ``.pdparams`` file of PaddleClas, PaddleDetection or PaddleSeg, a ``.pth`` or ``.safetensors`` file of
+            timm, or an ``.onnx`` file that paddle2onnx or this package has exported.
         dst: The ``.pth`` file to write. ``torch.load(weights_only=True)`` reads it.
         config: A config whose model must get all of its tensors from the file; the model is run once. Without a config,
             the backbone must have a published width. An ``.onnx`` file needs one.
@@ -314,7 +314,7 @@ def _write_checkpoint(
     """Write both files under temporary names and rename them."""
     from safetensors.torch import save_file
 
-    meta = dict(
+    meta: dict[str, Any] = dict(
         source=Path(src).name,
         source_sha256=sha256(src),
         kind=result.kind,

@@ -29,48 +29,14 @@ _MAX_SIDE = 4096
 _MAX_ELEMENTS = 2**28
 # What a network of convolutions needs up to its last weights. Operators that can make large tensors from nothing, and
 # loops, are not among them.
-_RUNNABLE = frozenset(
-    [
-        'Add',
-        'AveragePool',
-        'BatchNormalization',
-        'Cast',
-        'Ceil',
-        'Clip',
-        'Concat',
-        'Constant',
-        'Conv',
-        'Div',
-        'Dropout',
-        'Flatten',
-        'Floor',
-        'Gather',
-        'Gemm',
-        'GlobalAveragePool',
-        'HardSigmoid',
-        'HardSwish',
-        'Identity',
-        'LeakyRelu',
-        'MatMul',
-        'MaxPool',
-        'Mul',
-        'ReduceMax',
-        'ReduceMean',
-        'Relu',
-        'Reshape',
-        'Resize',
-        'Shape',
-        'Sigmoid',
-        'Slice',
-        'Softmax',
-        'Split',
-        'Sqrt',
-        'Squeeze',
-        'Sub',
-        'Transpose',
-        'Unsqueeze',
-    ]
-)
+# fmt: off
+_RUNNABLE = frozenset((
+    'Add', 'AveragePool', 'BatchNormalization', 'Cast', 'Ceil', 'Clip', 'Concat', 'Constant', 'Conv', 'Div',
+    'Dropout', 'Flatten', 'Floor', 'Gather', 'Gemm', 'GlobalAveragePool', 'HardSigmoid', 'HardSwish', 'Identity',
+    'LeakyRelu', 'MatMul', 'MaxPool', 'Mul', 'ReduceMax', 'ReduceMean', 'Relu', 'Reshape', 'Resize', 'Shape',
+    'Sigmoid', 'Slice', 'Softmax', 'Split', 'Sqrt', 'Squeeze', 'Sub', 'Transpose', 'Unsqueeze',
+))
+# fmt: on
 
 
 class OnnxFile:
@@ -107,9 +73,7 @@ class OnnxFile:
         if len(sides) != 4:
             raise UserError(f'{path}: its input {self.input} has {len(sides)} dimensions, expected (N, C, H, W)')
         if max(sides) > _MAX_SIDE:
-            raise UserError(
-                f'{path}: its input {self.input} has a side of {max(sides)}, at most {_MAX_SIDE} is allowed'
-            )
+            raise UserError(f'{path}: its input {self.input} has a side of {max(sides)}, more than {_MAX_SIDE}')
         self.size: tuple[int, int] | None = (sides[2], sides[3]) if min(sides[2:]) > 0 else None
         self.classes = self._read_classes()
 
@@ -293,7 +257,7 @@ def _trace(model: nn.Module, shape: tuple[int, ...]) -> Graph:
     torch.onnx.export(
         _Forward(model).eval(),
         (torch.zeros(shape),),
-        buffer,
+        buffer,  # type: ignore[arg-type]  # torch's annotation lacks files
         dynamo=False,
         opset_version=14,
         # Batch norms stay apart from their convolutions.
@@ -389,8 +353,8 @@ def _verify(file: OnnxFile, model: nn.Module, matching: Matching, shape: tuple[i
         error = np.abs(result.reshape(-1) - values.reshape(-1)).max() / max(np.abs(values).max(), 1e-12)
         if not error <= TOLERANCE:
             raise UserError(
-                f'{file.path} and the model with its weights compute different outputs at {name}: by {error:.2g} of the '
-                f'largest value, {TOLERANCE:g} is allowed; an operator between the weights is another one'
+                f'{file.path} and the model with its weights compute different outputs at {name}: by {error:.2g} of '
+                f'the largest value, {TOLERANCE:g} is allowed; an operator between the weights is another one'
             )
 
 

@@ -1,7 +1,8 @@
 """What an ONNX network computes, as a graph that does not depend on the exporter.
 
-A convolution or linear layer, its bias and its batch norm are one node; ``x * clip(x + 3, 0, 6) / 6`` is one activation;
-casts, reshapes and arithmetic on shapes are left out. A constant factor before a linear layer belongs to the layer.
+A convolution or linear layer, its bias and its batch norm are one node; ``x * clip(x + 3, 0, 6) / 6`` is one
+activation; casts, reshapes and arithmetic on shapes are left out. A constant factor before a linear layer belongs to
+the layer.
 """
 
 from __future__ import annotations

@@ -257,7 +257,7 @@ def test_mistakes(tmp_path):
         compile_network(network, 'torch', 1, 'bf16')
     with pytest.raises(UserError, match="backend 'pytorch' is unknown; there are openvino, onnxruntime, torch"):
         compile_network(network, 'pytorch', 1)
-    with pytest.raises(UserError, match='unknown; there are paper-classification'):
+    with pytest.raises(UserError, match='unknown; there are classifiers, paper-classification'):
         build_suite('paper', tmp_path)
 
 

@@ -11,7 +11,10 @@ from lcnet_mm.latency.complexity import measure
 from lcnet_mm.weights.metafiles import fill_tables, format_table, read_metafiles, readmes
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ('paper', 'PaddleDetection zoo', 'PaddleClas documents', 'PaddleX documents', 'PaddleSeg documents')
+SOURCES = (
+    'paper', 'PaddleDetection zoo', 'PaddleClas documents', 'PaddleClas PULC', 'PaddleX', 'PaddleX documents',
+    'PaddleSeg documents', 'not published',
+)  # fmt: skip
 META = {'Backbone': 'PP-LCNet 0.5x', 'Input': 224, 'Parameters': 5}
 # The paper's tables.
 PAPER_TOP1 = {
@@ -20,6 +23,10 @@ PAPER_TOP1 = {
     'pplcnet_0.5x_without-last-conv': 59.91, 'mobilenetv1_1x': 70.99, 'mobilenetv3_large_0.35x': 64.32,
     'shufflenetv2_0.33x': 53.73,
 }  # fmt: skip
+SOURCES = (
+    'paper', 'PaddleDetection zoo', 'PaddleClas documents', 'PaddleClas PULC', 'PaddleX', 'PaddleX documents',
+    'PaddleSeg documents', 'not published',
+)  # fmt: skip
 MODELS_BY_NAME = {model['Name']: model for models in read_metafiles(ROOT).values() for model in models}
 
 

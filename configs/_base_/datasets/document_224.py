@@ -1,6 +1,6 @@
 # Images of documents with a list of labels ("PATH LABEL" per line), 224x224. Configs set the folder and the classes.
-# Source: PaddleClas's ppcls/configs/PULC/text_image_orientation/PPLCNet_x1_0.yaml. The labels are those of the lists, so
-# that classes such as 0, 90, 180 and 270 keep their order, which folders in alphabetical order would not.
+# Source: PaddleClas's ppcls/configs/PULC/text_image_orientation/PPLCNet_x1_0.yaml. The labels are those of the lists,
+# so that classes such as 0, 90, 180 and 270 keep their order, which folders in alphabetical order would not.
 dataset_type = 'CustomDataset'
 data_root = 'data/document/'
 

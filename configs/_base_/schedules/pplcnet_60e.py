@@ -1,5 +1,5 @@
-# The schedule of PaddleClas's PULC recipes of 60 epochs (ppcls/configs/PULC): 5 epochs of warm-up, then a half cosine. The
-# rate is for 4 GPUs x 256.
+# The schedule of PaddleClas's PULC recipes of 60 epochs (ppcls/configs/PULC): 5 epochs of warm-up, then a half cosine.
+# The rate is for 4 GPUs x 256.
 _base_ = './pplcnet_360e.py'
 
 max_epochs = 60
