@@ -72,7 +72,9 @@ def check_class_order(cfg: Config, meta: dict[str, Any]) -> None:
         UserError: both have the same classes in another order, so that every result would be wrong.
     """
     trained = (meta.get('dataset_meta') or {}).get('classes')
-    for dataset in datasets_of(cfg, 'test') if trained else ():
+    if not trained:
+        return
+    for dataset in datasets_of(cfg, 'test'):
         names = dataset_classes(cfg, dataset)
         if names and list(names) != list(trained) and sorted(names) == sorted(trained):
             raise UserError(

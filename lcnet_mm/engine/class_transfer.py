@@ -103,7 +103,7 @@ class ClassTransferHook(Hook):
         """Replace the tensors that depend on the classes, and say in the log which."""
         if runner._resume:
             return
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model: Any = runner.model.module if is_model_wrapper(runner.model) else runner.model
         metainfo = getattr(runner.train_dataloader.dataset, 'metainfo', None) or {}
         report = fit_checkpoint(checkpoint, model.state_dict(), metainfo.get('classes'))
         if report:

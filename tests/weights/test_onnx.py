@@ -84,8 +84,8 @@ def test_layout_takes_every_weight_with_names_and_size(layout):
     checkpoint = read_checkpoint(target)
     wanted = {key for key in build_model(load_config(LAYOUT)).state_dict() if 'num_batches' not in key}
     assert set(checkpoint['state_dict']) == wanted == set(result.used.values())
-    assert checkpoint['meta']['dataset_meta']['classes'] == LAYOUT_CLASSES == result.classes
-    assert checkpoint['meta']['input_size'] == (608, 800)
+    assert checkpoint['meta']['dataset_meta']['classes'] == list(LAYOUT_CLASSES) and result.classes == LAYOUT_CLASSES
+    assert checkpoint['meta']['input_size'] == [608, 800]
     text = result.format()
     assert "10 classes: 'text', 'title'" in text and 'input: 608x800' in text
 
