@@ -320,10 +320,10 @@ def _write_checkpoint(
         kind=result.kind,
         widen_factor=result.widen_factor,
         config=str(config) if config else None,
-        input_size=result.input_size,
+        input_size=list(result.input_size) if result.input_size else None,
     )
     if result.classes:
-        meta['dataset_meta'] = dict(classes=result.classes)
+        meta['dataset_meta'] = dict(classes=list(result.classes))
     dst.parent.mkdir(parents=True, exist_ok=True)
     other = dst.with_suffix('.safetensors')
     # Neither file is renamed before both are complete.

@@ -100,7 +100,7 @@ def test_get_downloads_converts_and_keeps(server, content, tmp_path):
     path = get_weights(NAME, progress=False)
     checkpoint = read_checkpoint(path)
     assert checkpoint['meta']['source_sha256'] == hashlib.sha256(content).hexdigest()
-    assert checkpoint['meta']['dataset_meta']['classes'][:2] == ('person', 'bicycle')
+    assert checkpoint['meta']['dataset_meta']['classes'][:2] == ['person', 'bicycle']
     _, state, _ = load_case('picodet_v2_xs')
     expected = to_torch_names(state)['backbone.conv1.conv.weight']
     assert torch.equal(checkpoint['state_dict']['backbone.conv1.conv.weight'], expected)
