@@ -141,7 +141,7 @@ def test_boxes_on_drawn_pages_match_one_to_one_and_carry_the_names(tmp_path, lay
         for (label, score, box), found in zip(expected, image['detections'], strict=True):
             assert found['class'] == LAYOUT_CLASSES[label]
             assert found['score'] == pytest.approx(score, abs=1e-4)
-            np.testing.assert_allclose(found['bbox'], box * [850 / 608, 1100 / 800] * 2, atol=0.05)
+            np.testing.assert_allclose(found['bbox'], box * ([850 / 608, 1100 / 800] * 2), atol=0.05)
         total += len(expected)
     assert total >= 4
 
@@ -181,6 +181,9 @@ def small(tmp_path_factory):
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 1.5)
+        elif isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
+            # Large enough that the outputs depend on the image.
+            module.weight.data.normal_(0, (2 / module.weight[0].numel()) ** 0.5)
     path = folder / 'small.onnx'
     model.forward = lambda x: model.head(model.backbone(x)).softmax(1)
     torch.onnx.export(model, (torch.zeros(1, 3, 64, 64),), str(path), dynamo=False, opset_version=14)
