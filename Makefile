@@ -82,10 +82,11 @@ $(STAMPS)/mmcv: requirements/$(STACK)/mmcv.txt tools/setup/install_mmcv.py tools
 	@touch $@
 
 REQUIREMENTS := requirements/$(STACK)/mm.txt $(patsubst %,requirements/%.txt,common deploy test docs)
-$(STAMPS)/packages: $(REQUIREMENTS) requirements/no-deps.txt $(STAMPS)/mmcv
+NO_DEPS := requirements/no-deps.txt requirements/no-deps-test.txt
+$(STAMPS)/packages: $(REQUIREMENTS) $(NO_DEPS) $(STAMPS)/mmcv
 	@echo 'Installing the mm packages, OpenVINO and the test tools (1 minute)'
 	$(PIP) $(patsubst %,-r %,$(REQUIREMENTS))
-	$(PIP) --no-deps -r requirements/no-deps.txt
+	$(PIP) --no-deps $(patsubst %,-r %,$(NO_DEPS))
 	@touch $@
 
 $(STAMPS)/project: setup.py pyproject.toml $(STAMPS)/packages
