@@ -86,7 +86,7 @@ class ScheduleOnResumeHook(Hook):
         if ends and max(ends) == old * epoch_length:
             raise UserError(
                 f'train_cfg.max_{"epochs" if by_epoch else "iters"} is {new} instead of {old}, but the schedule of '
-                f'the rate ends at {old}: the rate would stay where it ends; set end and T_max of param_scheduler to {new}'
+                f'the rate ends at {old}: it would stay there; set end and T_max of param_scheduler to {new}'
             )
 
     def _apply_groups(self, runner: Runner) -> list[str]:

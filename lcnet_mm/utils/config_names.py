@@ -191,7 +191,7 @@ def _unknown_names(cfg: Config, every_name: Config | None = None) -> Iterator[_P
 
 def _arguments_in(registry: Registry, name: str) -> Arguments:
     """Return the arguments of one of mmengine's own classes."""
-    found = registry.get(name)
+    found: Any = registry.get(name)
     return arguments_of(found) if callable(found) else Arguments(frozenset(), False)
 
 
