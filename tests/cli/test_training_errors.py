@@ -200,11 +200,13 @@ def test_a_finished_run_says_so_and_stays(config, resumable):
     assert 'train_cfg.max_epochs' in result.stdout and digests(resumable) == before
 
 
-def test_a_longer_schedule_is_applied(config, resumable, tmp_path):
+def test_a_longer_schedule_is_applied(config, finished, resumable):
+    original = digests(finished)
     longer = dict(train_cfg__max_epochs=3, param_scheduler__0__T_max=3, param_scheduler__0__end=3)
     result = train(config, resumable, '--resume', **longer)
     assert result.returncode == 0, result.stderr
     assert 'param_scheduler.0.T_max 2 is now 3' in result.stdout + result.stderr
+    assert digests(finished) == original
     # 0.1 (1 + cos(2/3 pi)) / 2, as if it had been so from the beginning.
     assert rates(resumable)[9] == pytest.approx(0.025, rel=1e-5) and rates(resumable)[6] == pytest.approx(
         0.05, rel=1e-5
