@@ -25,7 +25,9 @@ GLOBALS = (MMLogger, MessageHub, Visualizer, DefaultScope)
 def forget_runs() -> None:
     """Forget mmengine's loggers, histories, visualizers and scopes, as a new process would."""
     for kind in GLOBALS:
-        kind._instance_dict.clear()
+        # Each class has its own: the visualizers of the mm libraries too.
+        for part in (kind, *kind.__subclasses__()):
+            part._instance_dict.clear()
 
 
 def command_of(name: str) -> str | None:

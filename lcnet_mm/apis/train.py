@@ -203,9 +203,9 @@ def newest_checkpoint(work_dir: str | Path) -> str | None:
             if path.stem.rpartition('_')[2].isdigit()
         ]
         return str(max(numbered)[1]) if numbered else None
-    # A work dir that was moved or copied keeps its checkpoints beside the pointer.
+    # A work dir that was moved or copied has its own checkpoints beside the pointer.
     named = Path(text)
-    for path in (named, Path(work_dir) / named.name):
+    for path in (Path(work_dir) / named.name, named):
         if path.is_file():
             return str(path)
     raise UserError(f'{pointer} names {named}, which does not exist; name the checkpoint to resume')

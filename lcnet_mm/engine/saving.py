@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -37,6 +38,7 @@ class KeepingCheckpointHook(CheckpointHook):
     mmengine removes the oldest checkpoint, and the previous best one, before it writes the next: when the disk is full,
     or the process is killed meanwhile, both are gone. This hook needs room for one checkpoint more. By default it
     writes through the backend ``atomic_local``, so that a file has its name only when it is complete.
+    Only files in its own folder are removed.
 
     Args:
         interval: As for ``CheckpointHook``.
@@ -71,5 +73,6 @@ class KeepingCheckpointHook(CheckpointHook):
         written = {self.last_ckpt, getattr(self, 'best_ckpt_path', None)}
         written.update(getattr(self, 'best_ckpt_path_dict', {}).values())
         for method, path in later.removals:
-            if path not in written:
+            # A work dir that was copied still names the best checkpoint of the one that it was copied from.
+            if path not in written and os.path.dirname(path) == str(self.out_dir):
                 getattr(self.file_backend, method)(path)

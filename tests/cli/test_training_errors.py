@@ -14,12 +14,18 @@ import pytest
 import torch
 from mmengine.fileio import LocalBackend
 from run_tool import ROOT, assert_one_line_error, run_tool
-from tiny_training import train, write_config, write_images
+from tiny_training import train, without_formatting, write_config, write_images
 
 from lcnet_mm.apis import read_checkpoint, replay_step
 from lcnet_mm.apis.train import newest_checkpoint
 from lcnet_mm.engine import NonFiniteHook
 from lcnet_mm.utils.errors import TRACEBACK_VARIABLE
+
+
+@pytest.fixture(scope='module', autouse=True)
+def quick():
+    with without_formatting():
+        yield
 
 
 @pytest.fixture(scope='module')
@@ -196,11 +202,13 @@ def test_a_finished_run_says_so_and_stays(config, resumable):
     assert 'train_cfg.max_epochs' in result.stdout and digests(resumable) == before
 
 
-def test_a_longer_schedule_is_applied(config, resumable, tmp_path):
+def test_a_longer_schedule_is_applied(config, finished, resumable):
+    original = digests(finished)
     longer = dict(train_cfg__max_epochs=3, param_scheduler__0__T_max=3, param_scheduler__0__end=3)
     result = train(config, resumable, '--resume', **longer)
     assert result.returncode == 0, result.stderr
     assert 'param_scheduler.0.T_max 2 is now 3' in result.stdout + result.stderr
+    assert digests(finished) == original
     # 0.1 (1 + cos(2/3 pi)) / 2, as if it had been so from the beginning.
     assert rates(resumable)[9] == pytest.approx(0.025, rel=1e-5) and rates(resumable)[6] == pytest.approx(
         0.05, rel=1e-5
@@ -325,6 +333,7 @@ def start(config, work_dir, *arguments):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3000)
 def test_twenty_kills_and_resumes(config, tmp_path):
     """Whenever it is killed, what stands under a name is complete, and the training goes on."""
     options = [
@@ -357,7 +366,14 @@ def test_twenty_kills_and_resumes(config, tmp_path):
 @pytest.mark.slow
 def test_a_killed_process_of_two_is_one_line(config, tmp_path):
     command = [str(ROOT / 'tools' / 'dist_train.sh'), str(config), '2', '--work-dir', str(tmp_path / 'run')]
-    options = ['--cfg-options', 'train_cfg.max_epochs=200', 'param_scheduler.0.end=200', 'param_scheduler.0.T_max=200']
+    # Five images for each process: the last batch would have one.
+    options = [
+        '--cfg-options',
+        'train_dataloader.drop_last=True',
+        'train_cfg.max_epochs=200',
+        'param_scheduler.0.end=200',
+        'param_scheduler.0.T_max=200',
+    ]
     environment = {**os.environ, 'PYTHON': sys.executable, 'PORT': '29531', 'OMP_NUM_THREADS': '1'}
     process = subprocess.Popen(
         command + options, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment

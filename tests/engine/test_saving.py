@@ -30,6 +30,7 @@ def test_removed_afterwards_but_never_what_was_written(tmp_path):
     for name in ('old.pth', 'last.pth', 'best.pth'):
         (tmp_path / name).write_text(name)
     hook = make_hook()
+    hook.out_dir = str(tmp_path)
     hook.last_ckpt, hook.best_ckpt_path = str(tmp_path / 'last.pth'), str(tmp_path / 'best.pth')
     with hook._removing_later():
         with hook._removing_later():
@@ -37,3 +38,14 @@ def test_removed_afterwards_but_never_what_was_written(tmp_path):
                 hook.file_backend.remove(str(path))
         assert len(list(tmp_path.iterdir())) == 3
     assert {path.name for path in tmp_path.iterdir()} == {'last.pth', 'best.pth'}
+
+
+def test_nothing_outside_of_its_folder_is_removed(tmp_path):
+    """A copied work dir names the best checkpoint of the original."""
+    (tmp_path / 'original').mkdir()
+    (tmp_path / 'original' / 'best.pth').write_text('best')
+    hook = make_hook()
+    hook.out_dir = str(tmp_path / 'copy')
+    with hook._removing_later():
+        hook.file_backend.remove(str(tmp_path / 'original' / 'best.pth'))
+    assert (tmp_path / 'original' / 'best.pth').read_text() == 'best'
