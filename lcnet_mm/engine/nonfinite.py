@@ -29,8 +29,8 @@ class NonFiniteHook(Hook):
     scaler leave out the step, and is no error. What the step needs is written to ``nonfinite_step_N.pth`` in the work
     dir; :func:`lcnet_mm.apis.replay_step` runs it again.
 
-    It keeps a second copy of the weights. Its time is about one part in a hundred of a step on a CPU
-    (docs/training.md#losses-that-are-not-finite).
+    It keeps a second copy of the weights, and takes 2 % of the time of a step (docs/training.md has how that was
+    measured).
     """
 
     # Before the average of the weights is updated and anything is saved.
