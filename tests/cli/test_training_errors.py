@@ -342,6 +342,8 @@ def test_twenty_kills_and_resumes(config, tmp_path):
         'train_cfg.max_epochs=400',
         'param_scheduler.0.end=400',
         'param_scheduler.0.T_max=400',
+        # At the rate of the config, a training this long diverges.
+        'optim_wrapper.optimizer.lr=0.001',
     ]
     epochs = []
     for attempt in range(20):
