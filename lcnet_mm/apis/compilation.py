@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
 from ..utils.errors import UserError
+from ..utils.models import unwrapped_model
 
 # Parts of the models of the mm libraries that compute on tensors alone. Assigners, losses and optimizers are left out:
 # the number of boxes changes with every image.
@@ -88,7 +88,7 @@ class CompileHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Compile the parts of the network, and watch the size of the images."""
-        model: Any = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped_model(runner)
         self._parts: list[nn.Module] = [
             part for name in _PARTS if isinstance(part := getattr(model, name, None), nn.Module)
         ]

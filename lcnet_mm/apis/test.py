@@ -14,7 +14,7 @@ from ..engine.progress import ProgressHook, one_line_errors
 from ..utils.checkpoint import load_weights
 from ..utils.errors import BUILD_ERRORS, UserError, as_user_error
 from ..weights.cache import local_checkpoint
-from .train import build_runner, use_available_device
+from .train import build_runner, check_options, use_available_device
 
 
 def test(
@@ -57,6 +57,7 @@ def test(
         hook.test_out_dir = str(show_dir)
     if cfg.get('test_dataloader') is None:
         raise UserError('the config has no test_dataloader, test_cfg and test_evaluator to evaluate with')
+    check_options(cfg)
     runner = build_runner(cfg, ('test',))
     progress = ProgressHook()
     with one_line_errors(runner, progress):

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..data.checks import check_data
 from ..data.classes import head_class_numbers
-from ..engine.class_transfer import ClassTransferHook, fit_checkpoint
+
+# Importing the engine registers its loader of checkpoints, which any config needs to resume, and its wrapper for amp.
+from ..engine.class_transfer import ClassTransferHook, fit_to_training_data
 from ..engine.loading import name_files_in_errors
 from ..engine.nonfinite import NonFiniteHook
 from ..engine.progress import ProgressHook, one_line_errors
@@ -27,6 +27,7 @@ from ..utils.config_metrics import check_metrics
 from ..utils.config_names import check_names
 from ..utils.config_values import check_values, switch_off_workers
 from ..utils.errors import BUILD_ERRORS, UserError, as_user_error, is_disk_full
+from ..utils.models import unwrapped_model
 from ..weights.cache import local_checkpoint
 from .compilation import CompileHook, check_compilable
 
@@ -82,15 +83,11 @@ def check_options(cfg: Config) -> None:
 
 
 def build_runner(cfg: Config, splits: Sequence[str]) -> Runner:
-    """Check a config and the data of these splits, build the runner, and log what the data are.
+    """Check the data of these splits, build the runner, and log what the data are.
 
     Raises:
-        UserError: the config has a mistake, the data have an error, the work dir cannot be written, or the runner
-            cannot be built.
+        UserError: the data have an error, the work dir cannot be written, or the runner cannot be built.
     """
-    # Our configs import it themselves; any other config needs its loader of checkpoints to resume, and amp its wrapper.
-    import_module('lcnet_mm.engine')
-    check_options(cfg)
     report = check_data(cfg, splits)
     # mmengine keeps one visualizer for each name, and it would go on writing into the folder of an earlier run.
     if cfg.get('visualizer'):
@@ -272,12 +269,11 @@ def _check_start(runner: Runner, cfg: Config, checkpoint: dict[str, Any], partia
     Raises:
         UserError: they do not, and may not be loaded in part.
     """
-    model: Any = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = unwrapped_model(runner)
     state = {key.removeprefix('module.'): value for key, value in checkpoint['state_dict'].items()}
     if not cfg.resume:
         # As the hook does it with the checkpoint that is loaded.
-        classes = (getattr(runner.train_dataloader.dataset, 'metainfo', None) or {}).get('classes')
-        fit_checkpoint({**checkpoint, 'state_dict': state}, model.state_dict(), classes)
+        fit_to_training_data(runner, {**checkpoint, 'state_dict': state})
     misfits = find_misfits(model.state_dict(), state)
     if not misfits:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import math
 import os
 from collections.abc import Sequence
@@ -10,7 +11,9 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
-from .classes import dataset_classes, head_class_numbers, innermost_datasets
+from ..utils.config_metrics import list_metrics
+from ..utils.files import is_same_file
+from .classes import class_count, dataset_classes, head_class_numbers, innermost_datasets
 from .coco_file import AnnotationError
 from .folders import is_hidden, list_class_folders
 from .report import Findings, shorten
@@ -149,20 +152,18 @@ def _check_folders(
 
 def check_evaluators(cfg: Config, split: str, findings: Findings) -> None:
     """Check that the evaluators of a split are for its data set and its classes."""
-    given = cfg.get(f'{split}_evaluator') or []
     loader = cfg.get(SPLITS[split])
     if split == 'train' or not loader:
         return
-    datasets = list(innermost_datasets(loader.dataset))
-    for metric in given if isinstance(given, list | tuple) else [given]:
+    datasets, count = list(innermost_datasets(loader.dataset)), class_count(cfg)
+    for metric in list_metrics(cfg.get(f'{split}_evaluator')):
         kind = str(metric.get('type')).split('.')[-1]
         if kind == 'CocoMetric' and metric.get('ann_file'):
-            _check_evaluator_file(Path(metric.ann_file), datasets, split, findings)
-        counts = [number for _, number in head_class_numbers(cfg.model)] if cfg.get('model') else []
+            _check_evaluator_file(Path(metric['ann_file']), datasets, split, findings)
         topk = metric.get('topk')
         largest = max(topk) if isinstance(topk, list | tuple) and topk else topk
-        if kind == 'Accuracy' and counts and isinstance(largest, int) and largest > counts[0]:
-            text = f'{split}_evaluator.topk has {largest}, but there are only {counts[0]} classes; set it to (1,)'
+        if kind == 'Accuracy' and count and isinstance(largest, int) and largest > count:
+            text = f'{split}_evaluator.topk has {largest}, but there are only {count} classes; set it to (1,)'
             findings.add('config-evaluator', text=text)
 
 
@@ -173,7 +174,7 @@ def _check_evaluator_file(file: Path, datasets: list[ConfigDict], split: str, fi
         findings.add('config-evaluator', text=f'{split}_evaluator.ann_file {file} does not exist')
         return
     files = [annotation_path(dataset) for dataset in datasets if dataset.get('ann_file')]
-    if files and not any(_is_same_file(file, other) for other in files):
+    if files and not any(_is_same_content(file, other) for other in files):
         text = (
             f'{split}_evaluator.ann_file is {file}, but {SPLITS[split]} reads {files[0]}; the results would be '
             'compared with the boxes of other images'
@@ -181,9 +182,9 @@ def _check_evaluator_file(file: Path, datasets: list[ConfigDict], split: str, fi
         findings.add('config-evaluator', text=text)
 
 
-def _is_same_file(first: Path, second: Path) -> bool:
+def _is_same_content(first: Path, second: Path) -> bool:
     try:
-        return first.samefile(second) or first.read_bytes() == second.read_bytes()
+        return is_same_file(first, second) or filecmp.cmp(first, second, shallow=False)
     except OSError:
         return False
 

@@ -18,8 +18,7 @@ from .across import (
     check_paths,
 )
 from .classes import innermost_datasets
-from .coco import DataFacts
-from .report import Findings, Report
+from .report import DataFacts, Findings, Report
 from .sources import inspect_dataset
 from .splits import check_shared
 

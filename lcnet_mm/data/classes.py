@@ -48,6 +48,11 @@ def dataset_palette(cfg: Config, dataset: ConfigDict) -> list[list[int]] | None:
     return given or getattr(dataset_class(cfg, dataset), 'METAINFO', {}).get('palette')
 
 
+def class_count(cfg: Config) -> int | None:
+    """Return the number of classes of a config's model, that of its first head; None if no head says it."""
+    return next((number for _, number in head_class_numbers(cfg.get('model') or {})), None)
+
+
 def head_class_numbers(model: dict[str, Any], prefix: str = '') -> Iterator[tuple[str, int]]:
     """Yield the place and the value of each ``num_classes`` of the heads in a model's config.
 

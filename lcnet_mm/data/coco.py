@@ -24,7 +24,7 @@ from .columns import (
 )
 from .files import FileChecks, ImageFile, check_files
 from .masks import check_masks
-from .report import Findings, Report, Summary, format_counts
+from .report import DataFacts, Findings, Report, Summary, format_counts
 
 _WINDOWS_NAME = re.compile(r'\\|^[A-Za-z]:')
 # Run lengths and polygons are rounded, and some tools count the pixels of the border.
@@ -48,21 +48,6 @@ class CocoOptions:
     test_mode: bool = False
     filter_empty: bool = False
     min_size: int = 0
-
-
-@dataclass
-class DataFacts:
-    """What checks across data sets need to know of one.
-
-    Attributes:
-        summary: What it would give.
-        files: The image files as the loader will open them.
-        classes: The names of the labels in their order; None if they are not known.
-    """
-
-    summary: Summary
-    files: list[Path]
-    classes: list[str] | None = None
 
 
 def check_coco(

@@ -8,18 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .cityscapes import prepare_cityscapes
-from .coco import CocoOptions, DataFacts, check_coco, inspect_coco
+from .coco import CocoOptions, check_coco, inspect_coco
 from .coco_file import AnnotationError
 from .files import FileChecks
 from .folders import check_list, inspect_class_folders, inspect_images, list_class_folders
 from .label_maps import check_label_maps
-from .report import Findings, Report
-from .splits import check_same_classes, check_shared
+from .report import DataFacts, Findings, Report
+from .splits import SPLIT_NAMES, check_same_classes, check_shared
 from .voc import check_voc
 
 # Pairs of folders in which segmentation data usually comes.
 _LABEL_LAYOUTS = (('images', 'labels'), ('images', 'masks'), ('images', 'annotations'), ('img_dir', 'ann_dir'))
-_SPLITS = ('train', 'val', 'test')
 
 
 def check_source(
@@ -71,8 +70,8 @@ def _check_folder(root: Path, classes: Sequence[str] | None, *, masks: bool, dec
     files = sorted(path for path in files if _looks_like_coco(path))
     if files:
         return _check_coco_files(root, files, CocoOptions(classes=classes, masks=masks), FileChecks(decode=decode))
-    splits = [name for name in _SPLITS if (root / name).is_dir()]
-    folders = [root / name for name in splits] if set(list_class_folders(root)) <= {*_SPLITS, 'meta'} else []
+    splits = [name for name in SPLIT_NAMES if (root / name).is_dir()]
+    folders = [root / name for name in splits] if set(list_class_folders(root)) <= {*SPLIT_NAMES, 'meta'} else []
     return _check_image_folders(folders or [root], classes, FileChecks(decode=decode))
 
 
@@ -108,7 +107,7 @@ def _check_coco_files(root: Path, files: Sequence[Path], options: CocoOptions, c
             report.add(findings)
             continue
         report.add(findings, facts.summary)
-        split = next((split for split in _SPLITS if split in file.name or split == file.parent.name), str(file))
+        split = next((split for split in SPLIT_NAMES if split in file.name or split == file.parent.name), str(file))
         known.append((split, facts))
     _compare(known, report)
     return report

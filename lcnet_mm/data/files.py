@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -21,6 +21,7 @@ from .report import Findings
 
 Size = tuple[int, int]
 Fault = tuple[str, str]
+_Item = TypeVar('_Item')
 
 _ORIENTATION = 0x0112
 _QUARTER_TURNS = (5, 6, 7, 8)
@@ -97,11 +98,11 @@ def check_files(
                 findings.add(rule, example)
 
 
-def spread(items: Sequence[ImageFile], count: int | None) -> Sequence[ImageFile]:
+def spread(items: Sequence[_Item], count: int | None) -> Sequence[_Item]:
     """Return at most ``count`` items, evenly spread."""
     if count is None or len(items) <= count:
         return items
-    return [items[row] for row in np.linspace(0, len(items) - 1, count).astype(int)]
+    return [items[row] for row in np.linspace(0, len(items) - 1, count).astype(int).tolist()]
 
 
 class _Folders:
@@ -219,7 +220,7 @@ def decode_size(path: Path, rotates: bool = True) -> Size | None:
 
 
 def _is_cut(path: Path) -> bool:
-    """Whether a file ends before its image does; OpenCV 4 fills the rest of a JPEG with grey."""
+    """Whether a file ends before its image does; OpenCV 4 fills the rest of a JPEG with gray."""
     try:
         with path.open('rb') as file:
             file.seek(max(0, path.stat().st_size - 4096))

@@ -9,10 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .coco import DataFacts
 from .coco_file import AnnotationError
 from .files import FileChecks, ImageFile, check_files
-from .report import Findings, Report, Summary
+from .report import DataFacts, Findings, Report, Summary
 from .textfiles import read_lines
 
 # mmpretrain's CustomDataset and ImageNet take these, in lower or upper case.

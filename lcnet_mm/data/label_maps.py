@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .coco import DataFacts
+from ..utils.images import IMAGE_SUFFIXES
 from .coco_file import AnnotationError
-from .files import FileChecks, ImageFile, check_files, inspect_image
-from .report import Findings, Report, Summary
+from .files import FileChecks, ImageFile, check_files, inspect_image, spread
+from .report import DataFacts, Findings, Report, Summary
 
 IGNORED = 255
 _LABELS = 256
@@ -100,7 +100,7 @@ def find_pairs(
         if path.name.endswith(image_suffix):
             name = str(path.relative_to(images)).removesuffix(image_suffix)
             pairs.append((path, labels / (name + label_suffix)))
-        elif path.suffix.lower() in ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp') and images != labels:
+        elif path.suffix.lower() in IMAGE_SUFFIXES and images != labels:
             findings.add('file-left-out', path, text=f'image that does not end with {image_suffix}, which is left out')
     if images != labels:
         report_lonely_maps(labels, label_suffix, {map_path for _, map_path in pairs}, findings)
@@ -139,8 +139,7 @@ def inspect_label_maps(
             present.append((image, labels))
         else:
             findings.add('labels-missing', f'{labels} of {image.name}')
-    count = len(present) if options.max_maps is None else min(options.max_maps, len(present))
-    chosen = set(np.linspace(0, len(present) - 1, count).astype(int).tolist())
+    chosen = set(spread(range(len(present)), options.max_maps))
     first, rest = ([pair for row, pair in enumerate(present) if (row in chosen) is wanted] for wanted in (True, False))
     pixels = _count_pixels(first, options, findings, file_checks.workers)
     if rest and _has_one_class(pixels, options):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -171,6 +172,21 @@ class Summary:
     def _format_class(self, item: tuple[str, float]) -> str:
         name, count = item
         return f'{_clean(name)} {count:.2%}' if self.unit.startswith('share') else f'{_clean(name)} {count:,.0f}'
+
+
+@dataclass
+class DataFacts:
+    """What checks across data sets need to know of one.
+
+    Attributes:
+        summary: What it would give.
+        files: The image files as the loader will open them.
+        classes: The names of the labels in their order; None if they are not known.
+    """
+
+    summary: Summary
+    files: list[Path]
+    classes: list[str] | None = None
 
 
 def format_counts(counts: dict[str, int]) -> str:

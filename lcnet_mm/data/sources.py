@@ -10,13 +10,14 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import DATASETS
 
-from .classes import dataset_class, dataset_classes, head_class_numbers
-from .coco import CocoOptions, DataFacts, inspect_coco
+from ..utils.config_metrics import list_metrics
+from .classes import class_count, dataset_class, dataset_classes
+from .coco import CocoOptions, inspect_coco
 from .coco_file import AnnotationError, read_categories
 from .files import FileChecks
 from .folders import EXTENSIONS, ListOptions, inspect_class_folders, inspect_images, inspect_list
 from .label_maps import LabelOptions, inspect_label_maps, report_lonely_maps
-from .report import Findings
+from .report import DataFacts, Findings
 from .rules import NOTE, WARNING
 from .voc import VocOptions, inspect_voc
 
@@ -128,9 +129,7 @@ def _filter_options(dataset: ConfigDict) -> dict[str, Any]:
 
 def uses_masks(cfg: Config, dataset: ConfigDict, split: str) -> bool:
     """Whether masks are loaded for training or compared in evaluation."""
-    metrics = cfg.get(f'{split}_evaluator') or []
-    entries = metrics if isinstance(metrics, list | tuple) else [metrics]
-    evaluated = any('segm' in str(entry.get('metric', '')) for entry in entries)
+    evaluated = any('segm' in str(entry.get('metric', '')) for entry in list_metrics(cfg.get(f'{split}_evaluator')))
     return evaluated or any(step.get('with_mask') for step in dataset.get('pipeline') or [])
 
 
@@ -198,10 +197,9 @@ def _inspect_segmentation(
             data_root(dataset) / prefix['seg_map_path'], built.seg_map_suffix, {p[1] for p in pairs}, findings
         )
     loaders = [step for step in dataset.get('pipeline') or [] if str(step.get('type')).endswith('Annotations')]
-    counts = [number for _, number in head_class_numbers(cfg.model)] if cfg.get('model') else []
     options = LabelOptions(
         classes=built.metainfo.get('classes'),
-        num_classes=counts[0] if counts else None,
+        num_classes=class_count(cfg),
         ignore_index=built.ignore_index,
         reduce_zero_label=bool(built.reduce_zero_label),
         label_map=built.label_map or {},
@@ -239,10 +237,9 @@ def _inspect_image_list(dataset: ConfigDict, findings: Findings, checks: FileChe
 
 def _inspect_classification(cfg: Config, dataset: ConfigDict, findings: Findings, checks: FileChecks) -> DataFacts:
     classes = dataset_classes(cfg, dataset)
-    counts = [number for _, number in head_class_numbers(cfg.model)] if cfg.get('model') else []
     file, with_label = list_path(dataset), bool(dataset.get('with_label', True))
     if file is not None:
-        options = ListOptions(image_folder(dataset), classes, counts[0] if counts else None, with_label)
+        options = ListOptions(image_folder(dataset), classes, class_count(cfg), with_label)
         return inspect_list(file, findings, options, checks)
     extensions = tuple(dataset.get('extensions') or EXTENSIONS)
     if not with_label:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .coco import DataFacts
 from .files import find_same_content
-from .report import Findings, shorten
+from .report import DataFacts, Findings, shorten
 
-_ORDER = ('train', 'val', 'test')
+SPLIT_NAMES = ('train', 'val', 'test')
 
 
 def _rank(name: str) -> tuple[int, str]:
-    return (_ORDER.index(name) if name in _ORDER else len(_ORDER), name)
+    return (SPLIT_NAMES.index(name) if name in SPLIT_NAMES else len(SPLIT_NAMES), name)
 
 
 def check_shared(splits: Sequence[tuple[str, DataFacts]], findings: Findings, *, max_files: int | None = None) -> None:

@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from .boxes import check_boxes
-from .coco import DataFacts
 from .coco_file import AnnotationError
 from .columns import find_repeated
 from .files import FileChecks, ImageFile, check_files
-from .report import Findings, Report, Summary, format_counts
+from .report import DataFacts, Findings, Report, Summary, format_counts
 from .textfiles import read_lines
 
 # The loader asks for this suffix whatever the images have.

@@ -10,21 +10,17 @@ from mmengine.config import Config, ConfigDict
 from torch import nn
 
 from ..data.spec import ModelSpec, step_kind
+from ..runtime.description import FORMAT
+from ..runtime.preprocessing import INTERPOLATIONS
 from ..utils.errors import UserError
 from ..utils.files import sha256
 from ..utils.images import READ_FLAGS
 from ..version import __version__
 from .rewriters import clips_boxes, is_binary
 
-FORMAT = 1
 _COLOR_CHANNELS = 3
 # What quantization adds to an export.
 INT8_MODEL, INT8_REPORT = 'end2end_int8.xml', 'quantization.json'
-# Resizes that the runtime knows: mmcv's names of the kernels of its two backends.
-_KERNELS = {
-    'cv2': ('nearest', 'bilinear', 'bicubic', 'area', 'lanczos'),
-    'pillow': ('nearest', 'bilinear', 'bicubic', 'box', 'lanczos', 'hamming'),
-}
 
 
 def describe_preprocessing(spec: ModelSpec) -> dict[str, Any]:
@@ -140,7 +136,7 @@ def _describe_pad(step: ConfigDict, spec: ModelSpec) -> dict[str, Any]:
 def _describe_kernel(step: ConfigDict) -> dict[str, str]:
     """Describe the kernel of a resize and the library that computes it."""
     backend, interpolation = step.get('backend') or 'cv2', step.get('interpolation', 'bilinear')
-    if interpolation not in _KERNELS.get(backend, ()):
+    if interpolation not in INTERPOLATIONS.get(backend, ()):
         raise UserError(
             f'the test pipeline resizes with interpolation {interpolation!r} of backend {backend!r}, which an exported '
             f'model cannot express'

@@ -8,10 +8,11 @@ from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch import Tensor
+
+from ..utils.models import unwrapped_model
 
 
 @dataclass
@@ -103,11 +104,18 @@ class ClassTransferHook(Hook):
         """Replace the tensors that depend on the classes, and say in the log which."""
         if runner._resume:
             return
-        model: Any = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        metainfo = getattr(runner.train_dataloader.dataset, 'metainfo', None) or {}
-        report = fit_checkpoint(checkpoint, model.state_dict(), metainfo.get('classes'))
-        if report:
+        if report := fit_to_training_data(runner, checkpoint):
             print_log(f'{runner._load_from}: {report}', logger='current')
+
+
+def fit_to_training_data(runner: Runner, checkpoint: dict[str, Any]) -> str:
+    """Fit a checkpoint, in place, to the model of a runner and the classes of its training data.
+
+    Returns:
+        What was done in one line; empty where nothing was.
+    """
+    metainfo = getattr(runner.train_dataloader.dataset, 'metainfo', None) or {}
+    return fit_checkpoint(checkpoint, unwrapped_model(runner).state_dict(), metainfo.get('classes'))
 
 
 def fit_checkpoint(checkpoint: dict[str, Any], wanted: dict[str, Tensor], now: Sequence[str] | None) -> str:

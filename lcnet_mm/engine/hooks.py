@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
+
+from ..utils.models import unwrapped_model
 
 
 @HOOKS.register_module()
@@ -19,5 +20,5 @@ class ChannelsLastHook(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """Convert the model before it is compiled or wrapped."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+        model = unwrapped_model(runner)
+        model.to(memory_format=torch.channels_last)

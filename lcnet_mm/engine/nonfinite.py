@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from mmengine.dist import get_rank, get_world_size
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from ..utils.errors import UserError
+from ..utils.models import unwrapped_model
 from .step_dump import StepDump, image_files, random_state
 
 _SHOWN_FILES = 4
@@ -39,7 +39,7 @@ class NonFiniteHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Watch the losses and the optimizer."""
         self._runner = runner
-        model: Any = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped_model(runner)
         trained = [(name, p.data) for name, p in model.named_parameters() if p.requires_grad]
         buffers = [(name, b) for name, b in model.named_buffers() if b.is_floating_point()]
         self._names = [name for name, _ in trained + buffers]

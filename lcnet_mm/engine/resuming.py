@@ -30,7 +30,7 @@ class ScheduleOnResumeHook(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """Keep the settings of the config, which the checkpoint is about to replace."""
-        self._schedulers = [_settings(scheduler) for scheduler in _schedulers(runner)]
+        self._schedulers = [_settings(scheduler.state_dict()) for scheduler in _schedulers(runner)]
         self._groups = [] if isinstance(runner.optim_wrapper, OptimWrapperDict) else _groups(runner)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
@@ -38,7 +38,7 @@ class ScheduleOnResumeHook(Hook):
         (checkpoint.get('meta') or {}).pop('config', None)
         saved = checkpoint.get('param_schedulers') or []
         states = [state for part in saved.values() for state in part] if isinstance(saved, dict) else saved
-        self._saved = [{name: value for name, value in state.items() if name not in _PROGRESS} for state in states]
+        self._saved = [_settings(state) for state in states]
         info = (checkpoint.get('message_hub') or {}).get('runtime_info') or {}
         self._length = (info.get('max_epochs'), info.get('max_iters'))
 
@@ -137,8 +137,8 @@ def _schedulers(runner: Runner) -> list[Any]:
     return [part for parts in given.values() for part in parts] if isinstance(given, dict) else list(given)
 
 
-def _settings(scheduler: Any) -> dict[str, Any]:
-    return {name: value for name, value in scheduler.state_dict().items() if name not in _PROGRESS}
+def _settings(state: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in state.items() if name not in _PROGRESS}
 
 
 def _groups(runner: Runner) -> list[dict[str, Any]]:

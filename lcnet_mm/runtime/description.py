@@ -11,7 +11,7 @@ from typing import Any
 from ..utils.errors import UserError
 from ..utils.files import sha256
 from ..utils.images import READ_FLAGS
-from .preprocessing import KERNELS, PILLOW_KERNELS
+from .preprocessing import INTERPOLATIONS
 
 FORMAT = 1
 DESCRIPTION = 'model.json'
@@ -188,10 +188,7 @@ def _check_input(entry: Any) -> None:
 def _check_step(step: dict[str, Any], channels: int) -> None:
     """Check one of ``input.steps``."""
     kind: Any = step.get('type')
-    _require(
-        kind in ('resize', 'resize_inside', 'resize_edge', 'center_crop', 'pad'),
-        f'input.steps has the unknown step {kind!r}',
-    )
+    _require(kind in _STEPS, f'input.steps has the unknown step {kind!r}')
     if kind == 'resize_edge':
         _require(_is_int(step.get('size'), 1, _MAX_SIDE), 'the size of resize_edge must be a length')
         _require(
@@ -204,9 +201,8 @@ def _check_step(step: dict[str, Any], channels: int) -> None:
         )
     if kind.startswith('resize'):
         backend, interpolation = step.get('backend', 'cv2'), step.get('interpolation')
-        kernels = {'cv2': tuple(KERNELS), 'pillow': PILLOW_KERNELS}
         _require(
-            isinstance(backend, str) and backend in kernels and interpolation in kernels[backend],
+            isinstance(backend, str) and interpolation in INTERPOLATIONS.get(backend, ()),
             f'{kind} has the unknown interpolation {interpolation!r} of {backend!r}',
         )
     if kind == 'resize':

@@ -23,7 +23,8 @@ KERNELS = dict(
     area=cv2.INTER_AREA,
     lanczos=cv2.INTER_LANCZOS4,
 )
-PILLOW_KERNELS = ('nearest', 'bilinear', 'bicubic', 'box', 'lanczos', 'hamming')
+# The kernels of each library that resizes, by mmcv's names.
+INTERPOLATIONS = dict(cv2=tuple(KERNELS), pillow=('nearest', 'bilinear', 'bicubic', 'box', 'lanczos', 'hamming'))
 
 
 def apply_steps(image: np.ndarray, description: dict[str, Any]) -> tuple[np.ndarray, tuple[float, float]]:

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -150,6 +150,28 @@ def load_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
     return checkpoint.get('meta') or {}
 
 
+class TensorDifferences(NamedTuple):
+    """How the tensors of a checkpoint differ from those of a model, by their names."""
+
+    missing: list[str]
+    unknown: list[str]
+    reshaped: list[str]
+
+
+def compare_tensors(wanted: Mapping[str, Tensor], state: Mapping[str, Any]) -> TensorDifferences:
+    """Compare the tensors of a model with those of a checkpoint, both by name."""
+    return TensorDifferences(
+        # Converted weights have no counters, and BN works without them.
+        [key for key in wanted if key not in state and not key.endswith('num_batches_tracked')],
+        [key for key in state if key not in wanted],
+        [key for key in state if key in wanted and _shape(state[key]) != _shape(wanted[key])],
+    )
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    return tuple(getattr(value, 'shape', ()))
+
+
 def find_misfits(wanted: Mapping[str, Tensor], state: Mapping[str, Any], *, allow_more: bool = False) -> list[str]:
     """Say what of a checkpoint does not fit a model.
 
@@ -161,21 +183,17 @@ def find_misfits(wanted: Mapping[str, Tensor], state: Mapping[str, Any], *, allo
     Returns:
         One part of a sentence for each kind of misfit; empty if everything fits.
     """
-    # Converted weights have no counters, and BN works without them.
-    missing = [key for key in wanted if key not in state and not key.endswith('num_batches_tracked')]
-    superfluous = [] if allow_more else [key for key in state if key not in wanted]
-    shapes = {key: tuple(getattr(value, 'shape', ())) for key, value in state.items()}
-    reshaped = [key for key in state if key in wanted and shapes[key] != tuple(wanted[key].shape)]
+    missing, unknown, reshaped = compare_tensors(wanted, state)
     problems = []
     if reshaped:
         key = reshaped[0]
         problems.append(
             f'{_tensors(len(reshaped))} {"has" if len(reshaped) == 1 else "have"} another shape (first: {key} is '
-            f'{shapes[key]}, the model has {tuple(wanted[key].shape)})'
+            f'{_shape(state[key])}, the model has {_shape(wanted[key])})'
         )
     for keys, one, many in (
         (missing, 'is missing', 'are missing'),
-        (superfluous, 'is unknown to the model', 'are unknown to the model'),
+        ([] if allow_more else unknown, 'is unknown to the model', 'are unknown to the model'),
     ):
         if keys:
             problems.append(f'{_tensors(len(keys))} {one if len(keys) == 1 else many} (first: {keys[0]})')

@@ -22,7 +22,7 @@ def check_metrics(cfg: Config) -> None:
     Raises:
         UserError: they are not so.
     """
-    metrics = {split: list(_metrics(cfg.get(f'{split}_evaluator'))) for split in ('val', 'test')}
+    metrics = {split: list(list_metrics(cfg.get(f'{split}_evaluator'))) for split in ('val', 'test')}
     for split, given in metrics.items():
         for metric in given:
             _check_topk(cfg, split, metric)
@@ -41,10 +41,11 @@ def check_metrics(cfg: Config) -> None:
                 )
 
 
-def _metrics(evaluator: Any) -> Iterator[dict[str, Any]]:
+def list_metrics(evaluator: Any) -> Iterator[dict[str, Any]]:
+    """Yield the metrics of a ``val_evaluator`` or ``test_evaluator``, which may be one, a list, or in an evaluator."""
     for metric in evaluator if isinstance(evaluator, list | tuple) else [evaluator]:
         if isinstance(metric, dict):
-            yield from _metrics(metric['metrics']) if 'metrics' in metric else [metric]
+            yield from list_metrics(metric['metrics']) if 'metrics' in metric else [metric]
 
 
 def _check_topk(cfg: Config, split: str, metric: dict[str, Any]) -> None:

@@ -42,7 +42,7 @@ from .arguments import (
     slip_of,
 )
 from .config_variables import join_places, leaves, places_of
-from .errors import UserError
+from .errors import UserError, raise_problems
 
 _MODEL = (MODELS, TASK_UTILS, WEIGHT_INITIALIZERS)
 _DATA = (DATASETS, TRANSFORMS, DATA_SAMPLERS, TASK_UTILS, MODELS)
@@ -112,7 +112,7 @@ def check_names(cfg: Config) -> None:
     Raises:
         UserError: names are unknown; it has their places and the names that are most like them.
     """
-    _raise(list(_unknown_names(cfg)))
+    raise_problems(list(_unknown_names(cfg)))
 
 
 def check_options(cfg: Config, options: dict[str, Any], before: Config) -> None:
@@ -136,7 +136,7 @@ def check_options(cfg: Config, options: dict[str, Any], before: Config) -> None:
             raise UserError(_useless_option(option, before, fields))
     given = [option.split('.') for option in options]
     problems = list(_unknown_names(cfg, every_name=before))
-    _raise([problem for problem in problems if _is_set(problem, given)])
+    raise_problems([problem for problem in problems if _is_set(problem, given)])
 
 
 def _useless_option(option: str, before: Config, fields: frozenset[str]) -> str:
@@ -162,12 +162,6 @@ def _is_set(problem: _Problem, given: list[list[str]]) -> bool:
     """Whether an override has set a name, or a part of the config that contains it."""
     place = [*problem.path.split('.'), problem.name] if problem.path else [problem.name]
     return any(place[: len(option)] == option or option[: len(place)] == place for option in given)
-
-
-def _raise(problems: list[_Problem]) -> None:
-    if problems:
-        more = f' (and {len(problems) - 3} more)' if len(problems) > 3 else ''
-        raise UserError('; '.join(map(str, problems[:3])) + more)
 
 
 def _unknown_names(cfg: Config, every_name: Config | None = None) -> Iterator[_Problem]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
-from .errors import UserError
+from .errors import raise_problems
 
 
 class _Rule(NamedTuple):
@@ -154,10 +154,7 @@ def check_values(cfg: Config) -> None:
     Raises:
         UserError: values are not; it has their places, what they are, and what they may be.
     """
-    problems = list(_kinds(cfg)) or [*_ranges(cfg), *_combinations(cfg)]
-    if problems:
-        more = f' (and {len(problems) - 3} more)' if len(problems) > 3 else ''
-        raise UserError('; '.join(problems[:3]) + more)
+    raise_problems(list(_kinds(cfg)) or [*_ranges(cfg), *_combinations(cfg)])
 
 
 def _kinds(cfg: Config) -> Iterator[str]:

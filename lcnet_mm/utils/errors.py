@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
@@ -26,6 +26,13 @@ _LONGEST = 400
 
 class UserError(Exception):
     """Something that the user can mend: its message names the thing, what it was and what to do."""
+
+
+def raise_problems(problems: Sequence[object]) -> None:
+    """Raise a :class:`UserError` with the first three problems and the number of the others, if there are any."""
+    if problems:
+        more = f' (and {len(problems) - 3} more)' if len(problems) > 3 else ''
+        raise UserError('; '.join(map(str, problems[:3])) + more)
 
 
 @contextmanager

@@ -6,8 +6,10 @@ from copy import deepcopy
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.model import is_model_wrapper
 from mmengine.registry import MODELS
-from torch import nn
+from mmengine.runner import Runner
+from torch import Tensor, nn
 
 
 def build_model(cfg: Config) -> nn.Module:
@@ -32,6 +34,18 @@ def build_model(cfg: Config) -> nn.Module:
         model_cfg['_scope_'] = cfg.default_scope
     model: nn.Module = MODELS.build(model_cfg)
     return model
+
+
+def unwrapped_model(runner: Runner) -> Any:
+    """Return the model of a runner without what distributes it over processes."""
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+
+
+def flatten_tensors(value: Any) -> list[Tensor]:
+    """Return all tensors in nested tuples and lists, such as the outputs of a model."""
+    if isinstance(value, Tensor):
+        return [value]
+    return [tensor for part in value for tensor in flatten_tensors(part)]
 
 
 def fold_branches(model: nn.Module) -> nn.Module:

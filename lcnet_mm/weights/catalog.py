@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -139,9 +138,9 @@ def find_weights(name: str) -> PublishedWeights:
     return catalog[name]
 
 
-def format_catalog(names: Iterator[str] | None = None) -> str:
+def format_catalog() -> str:
     """Return the catalog as a table of text."""
-    entries = [entry for name, entry in read_catalog().items() if names is None or name in names]
+    entries = read_catalog().values()
     width = max((len(entry.name) for entry in entries), default=0)
     task_width = max((len(entry.task) for entry in entries), default=0)
     return '\n'.join(f'{entry.name:<{width}}  {entry.task:<{task_width}}  {entry.metrics}' for entry in entries)

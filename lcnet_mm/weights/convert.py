@@ -16,12 +16,13 @@ from ..backbones import PPLCNet, PPLCNetV2
 from ..backbones.pplcnet_v2 import ARCHS
 from ..data.report import shorten
 from ..data.spec import TASKS, resolve_config
+from ..utils.checkpoint import compare_tensors
 from ..utils.config import load_config
 from ..utils.errors import UserError
 from ..utils.files import atomic_path, is_same_file, sha256
-from ..utils.models import build_model
+from ..utils.models import build_model, flatten_tensors
 from ..utils.optional import require
-from .key_rules import is_folded, rename_mobileseg_key, rename_v2_key
+from .key_rules import is_folded, rename_mobileseg_key, rename_statistics, rename_v2_key
 from .names import UnknownKeyError, rename_paddle_key
 from .reading import read_tensors
 
@@ -78,7 +79,7 @@ def _rename_classifier_key(key: str) -> str:
         return f'head.{key}'
     if not re.match(r'(conv1|blocks[2-6])\.', key):
         raise UnknownKeyError(f'{key} is not a tensor of PP-LCNet')
-    return 'backbone.' + key.replace('._mean', '.running_mean').replace('._variance', '.running_var')
+    return f'backbone.{rename_statistics(key)}'
 
 
 def _rename_timm_key(key: str) -> str:
@@ -273,9 +274,7 @@ def _fit_to_config(state: dict[str, Tensor], result: Conversion, src: str | Path
             if name.startswith('head.'):
                 result.skipped.append(key)
                 del result.used[key], state[name]
-    missing = [key for key in wanted if key not in state and 'num_batches_tracked' not in key]
-    unknown = [key for key in state if key not in wanted]
-    reshaped = [key for key in state if key in wanted and state[key].shape != wanted[key].shape]
+    missing, unknown, reshaped = compare_tensors(wanted, state)
     if missing and all(not key.startswith('backbone.') for key in missing) and not unknown and not reshaped:
         raise UserError(
             f'{src}: it has only the backbone of {config} ({len(missing)} tensors are missing, first: {missing[0]}); '
@@ -298,14 +297,7 @@ def _fit_to_config(state: dict[str, Tensor], result: Conversion, src: str | Path
     width, height = result.input_size or (squashed[0] if squashed else (224, 224))
     with torch.no_grad():
         outputs = model(torch.zeros(1, 3, height, width), mode='tensor')
-    result.shapes = [tuple(tensor.shape) for tensor in _flatten_tensors(outputs)]
-
-
-def _flatten_tensors(value: Any) -> list[Tensor]:
-    """Return all tensors in nested tuples and lists."""
-    if isinstance(value, Tensor):
-        return [value]
-    return [tensor for part in value for tensor in _flatten_tensors(part)]
+    result.shapes = [tuple(tensor.shape) for tensor in flatten_tensors(outputs)]
 
 
 def _write_checkpoint(

@@ -113,7 +113,7 @@ def _transfer(address: str, partial: Path, progress: bool) -> None:
 
 
 def _copy(response: Any, partial: Path, start: int, total: int | None, progress: bool, address: str) -> None:
-    """Write the body of a response behind the first ``start`` bytes of the partial file."""
+    """Write the body of a response after the first ``start`` bytes of the partial file."""
     done = start
     with (
         partial.open('r+b' if start else 'wb') as file,

@@ -13,11 +13,11 @@ import torch
 from google.protobuf.message import DecodeError
 from torch import Tensor, nn
 
-from ..data.classes import head_class_numbers
+from ..data.classes import class_count
 from ..data.spec import resolve_config
 from ..utils.config import load_config
 from ..utils.errors import BUILD_ERRORS, UserError, as_user_error
-from ..utils.models import build_model
+from ..utils.models import build_model, flatten_tensors
 from .onnx_graph import Graph, Node, read_graph
 from .onnx_match import Matching, match
 
@@ -223,8 +223,7 @@ def read_onnx_weights(src: str | Path, config: str | Path) -> tuple[dict[str, Te
 
 def _count_classes(cfg: Any) -> int | None:
     """Return the number of classes of a config's model."""
-    numbers = [number for _, number in head_class_numbers(cfg.model)]
-    return numbers[0] if numbers else cfg.model.get('num_classes')
+    return class_count(cfg) or cfg.model.get('num_classes')
 
 
 class _Forward(nn.Module):
@@ -237,13 +236,6 @@ class _Forward(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Run ``(N, C, H, W)``."""
         return tuple(flatten_tensors(self.model(x, mode='tensor')))
-
-
-def flatten_tensors(value: Any) -> list[Tensor]:
-    """Return all tensors in nested tuples and lists."""
-    if isinstance(value, Tensor):
-        return [value]
-    return [tensor for part in value for tensor in flatten_tensors(part)]
 
 
 def _trace(model: nn.Module, shape: tuple[int, ...]) -> Graph:
