@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -66,6 +67,35 @@ def test_an_old_python_is_refused_in_one_line(tmp_path):
     assert result.returncode == 1
     assert result.stderr.startswith('error: Python 3.11 to 3.12 is needed for STACK=openmmlab')
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ('devices', 'free', 'refused'),
+    [
+        ((1, 1), (12.1, 12.1), []),
+        ((1, 1), (11.9, 11.9), ['venv has 11.9 GB free, the set-up needs 12 GB there; free some or set VENV']),
+        ((1, 2), (8.1, 4.1), []),
+        ((1, 2), (8.1, 1.0), ['temporary has 1.0 GB free, the set-up needs 4 GB there; free some or set TMPDIR']),
+    ],
+    ids=['one disk', 'one full disk', 'two disks', 'small temporary folder'],
+)
+def test_full_disks_are_refused_before_the_set_up(tools, tmp_path, monkeypatch, devices, free, refused):
+    import preflight
+
+    folders = [tmp_path / 'venv', tmp_path / 'temporary']
+    for folder in folders:
+        folder.mkdir()
+    monkeypatch.setattr(preflight.tempfile, 'gettempdir', lambda: str(folders[1]))
+    facts = {str(folder): index for index, folder in enumerate(folders)}
+    stat, usage = os.stat, shutil.disk_usage
+    monkeypatch.setattr(
+        preflight.os, 'stat', lambda path: SimpleNamespace(st_dev=devices[facts[path]]) if path in facts else stat(path)
+    )
+    monkeypatch.setattr(
+        preflight.shutil, 'disk_usage', lambda path: usage(tmp_path)._replace(free=int(free[facts[path]] * 1e9))
+    )
+    problems = preflight.find_full_disks(str(folders[0] / 'new'))
+    assert [problem.removeprefix(f'{tmp_path}/') for problem in problems] == refused
 
 
 COMPILATION = (

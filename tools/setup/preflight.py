@@ -4,11 +4,14 @@ import ctypes.util
 import os
 import shutil
 import sys
+import tempfile
 
 # Oldest and newest Python by stack. The setup.py of mmcv 2.1 reads its version out of locals(), which Python 3.13 no
 # longer fills; the fork's does not.
 VERSIONS = {'openmmlab': ((3, 11), (3, 12)), 'onedl': ((3, 11), (3, 13))}
-FREE_GB = 15
+# What the installed environment takes, and what pip holds in its temporary folder while it unpacks PyTorch.
+VENV_GB = 8
+TEMPORARY_GB = 4
 # Shared libraries that opencv-python opens and a slim machine lacks, with the Debian packages that have them.
 LIBRARIES = {'GL': 'libgl1', 'glib-2.0': 'libglib2.0-0', 'gthread-2.0': 'libglib2.0-0'}
 
@@ -54,12 +57,32 @@ def find_problems(target, stack):
         problems.append(
             'OpenCV needs shared libraries that are missing; on Debian and Ubuntu: apt-get install ' + ' '.join(missing)
         )
+    if not os.path.exists(target):
+        problems.extend(find_full_disks(target))
+    return problems
+
+
+def find_full_disks(target):
+    """Find the disks that are too full for the set-up, a line each.
+
+    Args:
+        target: Folder of the virtual environment; it need not exist.
+    """
     folder = os.path.abspath(target)
     while not os.path.exists(folder):
         folder = os.path.dirname(folder)
-    free = shutil.disk_usage(folder).free / 1e9
-    if not os.path.exists(target) and free < FREE_GB:
-        problems.append('%s has %.1f GB free, the set-up needs %d GB; free some or set VENV' % (folder, free, FREE_GB))
+    temporary = tempfile.gettempdir()
+    needs = [(folder, VENV_GB, 'VENV'), (temporary, TEMPORARY_GB, 'TMPDIR')]
+    if os.stat(folder).st_dev == os.stat(temporary).st_dev:
+        needs = [(folder, VENV_GB + TEMPORARY_GB, 'VENV')]
+    problems = []
+    for path, needed, variable in needs:
+        free = shutil.disk_usage(path).free / 1e9
+        if free < needed:
+            problems.append(
+                '%s has %.1f GB free, the set-up needs %d GB there; free some or set %s'
+                % (path, free, needed, variable)
+            )
     return problems
 
 
