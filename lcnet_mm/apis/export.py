@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmdeploy.utils import get_backend
 from mmengine.config import Config
 
 from ..deploy import export
 from ..deploy.accuracy_control import Quantization, check_int8, quantize_export
+from ..deploy.description import INT8_MODEL
 from ..deploy.evaluation import use_annotations
 from ..deploy.export import Export
+from ..deploy.serving import check_layout, write_version
 from ..utils.config import load_config
 from ..utils.errors import UserError
 from ..weights.cache import local_checkpoint
@@ -25,10 +28,12 @@ class Deployment:
         export: The exported files, and how they compare with PyTorch.
         quantization: The INT8 model and its accuracy; None if none was asked for, or the export is not proven to
             compute the same.
+        version: With the layout of OpenVINO Model Server, the folder of the version in it.
     """
 
     export: Export
     quantization: Quantization | None = None
+    version: Path | None = None
 
     @property
     def passed(self) -> bool:
@@ -47,6 +52,7 @@ def deploy(
     data: bool | str | Path = False,
     calib: str | Path | None = None,
     max_drop: float | None = None,
+    layout: str = 'files',
     options: dict[str, Any] | None = None,
 ) -> Deployment:
     """Export a checkpoint to ONNX and OpenVINO, compare both with PyTorch, and quantize the export if asked to.
@@ -61,6 +67,8 @@ def deploy(
         data: Whether to compare the metrics too, on the config's test data, or the annotation file to use instead.
         calib: Images to calibrate INT8 on, a folder or a COCO annotation file; None for no INT8.
         max_drop: Points of a hundred that INT8 may lose; the default depends on the metric.
+        layout: ``'files'``, or ``'ovms'`` to add a folder ``1`` with the model, or with the INT8 model where that is
+            kept, for OpenVINO Model Server.
         options: Overrides of the config.
 
     Returns:
@@ -76,11 +84,17 @@ def deploy(
         raise UserError('max_drop is the limit of INT8, which needs calib, images to calibrate on')
     # Before the export, so that a mistake is found early.
     images = None if calib is None else check_int8(deploy_cfg, cfg, calib, max_drop)
+    check_layout(layout, get_backend(deploy_cfg).value)
     checkpoint = local_checkpoint(checkpoint)
     result = export.deploy(deploy_cfg, cfg, str(config), checkpoint, image, work_dir, with_data=data is not False)
-    if images is None or not result.passed:
+    if not result.passed:
         return Deployment(result)
-    return Deployment(result, quantize_export(deploy_cfg, cfg, checkpoint, image, work_dir, images, max_drop))
+    model_file, quantization = result.work_dir / 'end2end.xml', None
+    if images is not None:
+        quantization = quantize_export(deploy_cfg, cfg, checkpoint, image, work_dir, images, max_drop)
+        if quantization.kept:
+            model_file = model_file.with_name(INT8_MODEL)
+    return Deployment(result, quantization, write_version(model_file) if layout == 'ovms' else None)
 
 
 def quantize(

@@ -52,6 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--input-size', nargs=2, type=int, metavar=('W', 'H'), help="static input size (default: the deploy config's)"
     )
+    parser.add_argument(
+        '--layout',
+        choices=('files', 'ovms'),
+        default='files',
+        help='ovms: add the folder 1 with the model, so that OpenVINO Model Server takes --work-dir as its model_path',
+    )
     add_options(parser, "the model's config", 'model.test_cfg.score_thr=0.1')
 
 
@@ -75,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
         data=args.data,
         calib=args.calib,
         max_drop=args.max_drop,
+        layout=args.layout,
         options=args.cfg_options,
     )
     export, quantization = result.export, result.quantization
@@ -87,6 +94,12 @@ def run(args: argparse.Namespace) -> int:
     if quantization is not None:
         print(quantization.format_table())
     print(f'{export.work_dir}: ' + ', '.join(sorted(path.name for path in export.work_dir.iterdir() if path.is_file())))
+    if result.version is not None:
+        print(
+            f'{result.version}: model.xml, model.bin; ovms --model_path {export.work_dir.absolute()} --model_name NAME'
+        )
+    if export.note:
+        print(f'note: {export.note}', file=sys.stderr)
     if quantization is not None and not quantization.kept:
         print(f'error: {quantization.format_refusal()}', file=sys.stderr)
     return 0 if result.passed else 1

@@ -32,6 +32,7 @@ from .comparison import compare
 from .description import INT8_MODEL, INT8_REPORT, describe_model, describe_preprocessing
 from .evaluation import drops, evaluate
 from .inputs import PixelCheck, check_pixels, raw_input
+from .model_info import make_model_info, write_model_info
 from .pipelines import at_static_size, own_pipeline
 from .rewriters import argmax_first
 from .support import check_support
@@ -51,12 +52,14 @@ class Export:
         comparisons: The parity on each input, backend and output.
         metrics: With data, the metrics of PyTorch and of the exported model.
         problem: Why the export is not proven to compute the same, in one line; empty where it is.
+        note: What the metadata of OpenVINO Model API cannot express, in one line; empty where the files have it.
     """
 
     work_dir: Path
     comparisons: list[parity.Comparison]
     metrics: dict[str, dict[str, float]]
     problem: str
+    note: str = ''
 
     @property
     def passed(self) -> bool:
@@ -77,8 +80,8 @@ def deploy(
     """Export a checkpoint to ONNX and OpenVINO and compare them with PyTorch.
 
     Writes ``end2end.onnx``, with OpenVINO ``end2end.xml`` and ``.bin``, ``model.json``, ``parity.json`` and the
-    drawings of both sides. The files appear in ``work_dir`` when the export is complete; where it fails, older ones
-    stay.
+    drawings of both sides. The models carry the metadata of OpenVINO Model API where it can express them. The files
+    appear in ``work_dir`` when the export is complete; where it fails, older ones stay.
 
     Args:
         deploy_cfg: The deploy config.
@@ -122,6 +125,10 @@ def deploy(
         description = describe_model(
             model, spec, cfg, deploy_cfg, model_file=files[-1].name, config=config_name, checkpoint=checkpoint
         )
+        info, gap = make_model_info(description)
+        if info:
+            for file in files:
+                write_model_info(file, info)
         exported = sorted(partial_dir.glob('end2end.*'))
         description['files'] = {path.name: path.stat().st_size for path in exported}
         description['sha256'] = {path.name: sha256(path) for path in exported}
@@ -135,7 +142,13 @@ def deploy(
             metrics = {side: evaluate(processor, checkpoint, file) for side, file in sides.items()}
             _draw(processor, model, files[-1], image, partial_dir)
         lost = drops(metrics, argmax_first(deploy_cfg))
-        result = Export(work_dir, comparisons, metrics, _find_problem(pixels, comparisons, metrics, lost))
+        result = Export(
+            work_dir,
+            comparisons,
+            metrics,
+            _find_problem(pixels, comparisons, metrics, lost),
+            gap and f'the files have no metadata for OpenVINO Model API and DL Streamer, which cannot express {gap}',
+        )
         report = dict(
             passed=result.passed,
             problem=result.problem,

@@ -13,8 +13,14 @@ def test_export_and_benchmark(tmp_path):
     checkpoint = save_random(detector_config('gfl', 80), tmp_path / 'random.pth')
     image, target = save_image(tmp_path / 'image.png'), tmp_path / 'export'
     arguments = (DEPLOY, CONFIG, checkpoint, image, '--work-dir', target, '--input-size', 96, 64)
-    result = run_tool('deploy.py', *arguments, '--cfg-options', 'model.test_cfg.score_thr=0.0001')
+    options = ('--cfg-options', 'model.test_cfg.score_thr=0.0001')
+    result = run_tool('deploy.py', *arguments, '--layout', 'ovms', *options)
     assert result.returncode == 0, result.stderr
+    assert f'ovms --model_path {target}' in result.stdout
+    # OpenVINO Model Server looks for one model in folders with numbers.
+    assert sorted(path.name for path in target.iterdir() if path.is_dir()) == ['1']
+    assert sorted(path.name for path in (target / '1').iterdir()) == ['model.bin', 'model.xml']
+    assert (target / '1' / 'model.xml').read_bytes() == (target / 'end2end.xml').read_bytes()
     assert 'openvino' in result.stdout and 'FAILED' not in result.stdout
     description = json.loads((target / 'model.json').read_text())
     assert description['input']['size'] == [96, 64] and len(description['classes']) == 80
@@ -30,6 +36,9 @@ def test_export_and_benchmark(tmp_path):
     error = run_tool('deploy.py', *wrong, '--cfg-options', 'model.bbox_head.num_classes=3')
     assert_one_line_error(error, 'random.pth', 'made for another model')
     assert_one_line_error(run_tool('deploy.py', 'none.py', *wrong[1:]), 'none.py', 'does not exist')
+    onnxruntime = DEPLOY.replace('openvino', 'onnxruntime')
+    error = run_tool('deploy.py', onnxruntime, *wrong[1:], '--layout', 'ovms')
+    assert_one_line_error(error, 'OpenVINO Model Server needs an openvino deploy config, got one for onnxruntime')
     assert not (tmp_path / 'none').exists()
 
 

@@ -161,6 +161,7 @@ def test_int8_is_kept_within_the_limit(trained, quantized):
 
 def test_weights_and_activations_are_eight_bits(trained, quantized):
     model = openvino_core().read_model(trained.folder / 'export' / 'end2end_int8.xml')
+    assert model.get_rt_info(['model_info', 'model_type']).value == 'Classification'
     layers = [op for op in model.get_ops() if op.get_type_name() in (*CONVOLUTIONS, 'MatMul')]
     # The stem, thirteen blocks of two, two gates of two, and the fully connected layer.
     assert len(layers) == 1 + 26 + 4 + 1
