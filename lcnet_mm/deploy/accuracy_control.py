@@ -23,13 +23,14 @@ from ..utils.machine import describe_machine, format_machine
 from ..utils.openvino import compile_for_timing, openvino_core, timed_call
 from ..utils.timing import time_in_turn
 from . import parity
-from .backend import convert_onnx
 from .calibration import calibration_arrays, find_calibration
 from .comparison import compare_outputs, open_file
+from .conversion import ConversionOptions, convert_onnx
 from .description import INT8_MODEL, INT8_REPORT
 from .evaluation import METRICS, evaluate
 from .export import build_processor, find_image, quiet, resolve_export
 from .inputs import load_input
+from .model_info import make_model_info, write_model_info
 from .quantize import STEPS, quantize, save
 
 ROUNDS = 100
@@ -177,8 +178,8 @@ def quantize_export(
     onnx_file = work_dir / deploy_cfg.onnx_config.save_file
     with tempfile.TemporaryDirectory(dir=work_dir, prefix='.partial-') as folder, quiet():
         files = {
-            'FP32': convert_onnx(onnx_file, Path(folder, 'fp32.xml'), False),
-            'FP16': convert_onnx(onnx_file, Path(folder, 'fp16.xml'), True),
+            'FP32': convert_onnx(onnx_file, Path(folder, 'fp32.xml')),
+            'FP16': convert_onnx(onnx_file, Path(folder, 'fp16.xml'), ConversionOptions(compress_to_fp16=True)),
         }
         meter = _AccuracyMeter(processor, checkpoint, files['FP32'], spec.metric)
         if max_drop is None:
@@ -314,9 +315,12 @@ def _add_parity(
 def _keep(file: Path, work_dir: Path) -> None:
     """Put an INT8 model into an export: its files first, then their mention in ``model.json``."""
     target = work_dir / INT8_MODEL
+    description = json.loads((work_dir / 'model.json').read_text())
+    info, _ = make_model_info(description)
+    if info:
+        write_model_info(file, info)
     for suffix in ('.bin', '.xml'):
         os.replace(file.with_suffix(suffix), target.with_suffix(suffix))
-    description = json.loads((work_dir / 'model.json').read_text())
     description['int8'] = target.name
     description.setdefault('sha256', {})
     for path in (target, target.with_suffix('.bin')):

@@ -13,21 +13,25 @@ classes here take their places in mmdeploy's own registries. They read from the 
 from __future__ import annotations
 
 import logging
-import os
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import mmdeploy.backend.openvino  # noqa: F401  registers mmdeploy's own classes, which those below replace
+import mmdeploy.apis.openvino
+import mmdeploy.backend.openvino
+import mmdeploy.backend.openvino.onnx2openvino
 import openvino
 import torch
+from mmdeploy.apis.openvino import get_mo_options_from_cfg
 from mmdeploy.backend.base import BACKEND_MANAGERS, BACKEND_WRAPPER, BaseBackendManager, BaseWrapper
 from mmdeploy.utils import Backend, get_backend_config
 from mmdeploy.utils.timer import TimeCounter
 
 from ..utils.openvino import COMPILE_OPTIONS, openvino_core
+from .conversion import ConversionOptions, convert_onnx, from_onnx, parse_mo_options
 
 # mmdeploy's timer knows a name once, and the wrapper that is replaced has taken it.
 TimeCounter.names.pop(Backend.OPENVINO.value, None)
@@ -44,24 +48,11 @@ def compile_options(deploy_cfg: Any) -> dict[str, Any]:
     return {**COMPILE_OPTIONS, **given}
 
 
-def convert_onnx(onnx_file: str | Path, target: str | Path, compress_to_fp16: bool) -> Path:
-    """Convert an ONNX file into OpenVINO's ``.xml`` and ``.bin``; both appear only when they are complete.
-
-    Args:
-        onnx_file: The model.
-        target: The ``.xml`` file.
-        compress_to_fp16: Whether the weights are stored in half precision.
-
-    Returns:
-        ``target``.
-    """
-    target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f'{target.stem}.partial.xml')
-    openvino.save_model(openvino.convert_model(str(onnx_file)), partial, compress_to_fp16=compress_to_fp16)
-    os.replace(partial.with_suffix('.bin'), target.with_suffix('.bin'))
-    os.replace(partial, target)
-    return target
+def conversion_options(deploy_cfg: Any) -> ConversionOptions:
+    """Return the options of a deploy config: ``mo_options``, and ``backend_config.compress_to_fp16`` over them."""
+    options = parse_mo_options(get_mo_options_from_cfg(deploy_cfg).get_options())
+    fp16 = get_backend_config(deploy_cfg).get('compress_to_fp16', options.compress_to_fp16)
+    return replace(options, compress_to_fp16=bool(fp16))
 
 
 def _stack(parts: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -112,9 +103,15 @@ class OpenVINOManager(BaseBackendManager):
         device: str = 'cpu',
         **_: Any,
     ) -> Sequence[str]:
-        """Convert ONNX files into ``work_dir`` and return the ``.xml`` files."""
-        fp16 = get_backend_config(deploy_cfg).get('compress_to_fp16', False)
-        return [str(convert_onnx(path, Path(work_dir, f'{Path(path).stem}.xml'), fp16)) for path in ir_files]
+        """Convert ONNX files into ``work_dir`` and return the ``.xml`` files.
+
+        The input shapes stay those of the files, so that a model of dynamic shape stays dynamic.
+
+        Raises:
+            ValueError: an option of ``mo_options`` cannot be followed.
+        """
+        options = conversion_options(deploy_cfg)
+        return [str(convert_onnx(path, Path(work_dir, f'{Path(path).stem}.xml'), options)) for path in ir_files]
 
 
 @BACKEND_WRAPPER.register_module(Backend.OPENVINO.value, force=True)
@@ -189,3 +186,9 @@ class OpenVINOWrapper(BaseWrapper):
         if len(self.requests) > MAX_SHAPES:
             self.requests.popitem(last=False)
         return self.requests[key]
+
+
+# mmdeploy's packages bind these names when they are imported, and its users import them from there.
+mmdeploy.backend.openvino.OpenVINOWrapper = OpenVINOWrapper  # type: ignore[misc, assignment]
+mmdeploy.backend.openvino.onnx2openvino.from_onnx = from_onnx
+mmdeploy.apis.openvino._pipe_from_onnx__impl_ = from_onnx  # type: ignore[attr-defined]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..data.spec import ModelSpec
 from . import parity
-from .backend import OpenVINOWrapper, compile_options
+from .backend import OpenVINOWrapper, compile_options, conversion_options
 from .inputs import load_input
 from .rewriters import argmax_first, argmax_stride, classes_at_input_size, is_binary, is_raw
 
@@ -45,7 +45,7 @@ def compare(processor: Any, spec: ModelSpec, model: Any, files: list[Path], imag
         expected = run_torch(model, spec, deploy_cfg, tensor)
         for path, run in sides.items():
             backend = 'openvino' if path.suffix == '.xml' else 'onnxruntime'
-            fp16 = backend == 'openvino' and deploy_cfg.backend_config.get('compress_to_fp16', False)
+            fp16 = backend == 'openvino' and conversion_options(deploy_cfg).compress_to_fp16
             factor = parity.FP16_FACTOR if fp16 else 1.0
             found = compare_outputs(model, spec, deploy_cfg, expected, run(tensor), tuple(tensor.shape), factor)
             comparisons += [parity.Comparison(name, backend, output, *result) for output, result in found]

@@ -27,8 +27,9 @@ from ..utils.files import is_same_file, make_folder, sha256, write_json
 from ..utils.images import find_images, read_image
 from ..utils.models import build_model
 from . import parity
-from .backend import convert_onnx
+from .backend import conversion_options
 from .comparison import compare
+from .conversion import convert_onnx
 from .description import INT8_MODEL, INT8_REPORT, describe_model, describe_preprocessing
 from .evaluation import drops, evaluate
 from .inputs import PixelCheck, check_pixels, raw_input
@@ -235,8 +236,7 @@ def _export_files(processor: Any, checkpoint: str | Path, image: Path, folder: P
         )
     if get_backend(deploy_cfg).value != 'openvino':
         return [onnx_file]
-    fp16 = deploy_cfg.backend_config.get('compress_to_fp16', False)
-    return [onnx_file, convert_onnx(onnx_file, onnx_file.with_suffix('.xml'), fp16)]
+    return [onnx_file, convert_onnx(onnx_file, onnx_file.with_suffix('.xml'), conversion_options(deploy_cfg))]
 
 
 def _find_problem(

@@ -1,4 +1,6 @@
 # Opset 14 has hard-swish as one op. Static shapes; a dynamic config adds dynamic_axes.
+# For mmdeploy's own commands.
+custom_imports = dict(imports=['lcnet_mm.deploy'])
 onnx_config = dict(
     type='onnx',
     export_params=True,

@@ -100,6 +100,7 @@ class PicoDetBaseHead(BaseDenseHead):
     """
 
     clip_border = False
+    project: Tensor
 
     def __init__(
         self,
@@ -165,7 +166,8 @@ class PicoDetBaseHead(BaseDenseHead):
         Returns:
             Boxes ``(..., P, 4)`` xyxy **in strides** of their point; multiply by ``points.strides`` for input pixels.
         """
-        bins = reg_logits.unflatten(-1, (4, self.reg_max + 1))
+        # Not unflatten, which ONNX has from opset 13 on.
+        bins: Tensor = reg_logits.reshape(*reg_logits.shape[:-1], 4, self.reg_max + 1)
         distances = bins.softmax(-1) @ self.project.to(bins.dtype)
         centers = points.centers / points.strides
         return torch.cat((centers - distances[..., :2], centers + distances[..., 2:]), -1)
