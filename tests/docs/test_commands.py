@@ -26,7 +26,7 @@ def test_commands_in_the_texts_exist(path):
     text = path.read_text(encoding='utf-8')
     commands = re.findall(r'^(?:\$ )?lcnet ([a-z-]+)', text, re.MULTILINE)
     assert set(commands) <= set(COMMANDS)
-    named = set(re.findall(r'\btools/\w+\.(?:py|sh)\b', text))
+    named = set(re.findall(r'(?<!/)\btools/\w+\.(?:py|sh)\b', text))
     if path.name != 'CHANGELOG.md':
         assert not [name for name in named if not (ROOT / name).exists()]
 
@@ -34,5 +34,5 @@ def test_commands_in_the_texts_exist(path):
 @pytest.mark.parametrize('path', TEXTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_configs_in_the_texts_exist(path):
     """Paths of configs that are written out whole, without a pattern in them."""
-    named = re.findall(r'\bconfigs/[\w./-]+\.py\b', path.read_text(encoding='utf-8'))
+    named = re.findall(r'(?<!/)\bconfigs/[\w./-]+\.py\b', path.read_text(encoding='utf-8'))
     assert not [name for name in named if not (ROOT / name).exists()]
