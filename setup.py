@@ -70,6 +70,7 @@ setup(
             'matplotlib',
         ],
         'runtime': RUNTIME,
+        'tracking': [*RUNTIME, 'supervision>=0.26', 'trackers>=2.6'],
         'test': ['pytest', 'pytest-timeout', 'ruff', 'mypy', 'import-linter', 'types-tqdm', 'types-PyYAML', 'timm'],
     },
 )

@@ -7,6 +7,7 @@ import numpy as np
 import openvino
 from openvino import opset13 as opset
 
+from lcnet_mm.runtime import Detections
 from lcnet_mm.utils.files import sha256
 
 WIDTH, HEIGHT = 96, 64
@@ -91,5 +92,5 @@ def make_images(count: int = 8) -> list[np.ndarray]:
 
 def equal(first, second) -> bool:
     """Whether two predictions have the same values."""
-    pairs = zip(first, second, strict=True) if isinstance(first, tuple) else [(first, second)]
+    pairs = zip(first, second, strict=True) if isinstance(first, Detections) else [(first, second)]
     return all(np.array_equal(one, other) for one, other in pairs)

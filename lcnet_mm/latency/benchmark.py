@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from ..runtime.models import load_model
+from ..runtime.loading import load_model
 from ..utils.errors import UserError, as_user_error
 from ..utils.files import write_atomically, write_json
 from ..utils.images import read_image

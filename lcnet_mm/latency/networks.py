@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ..data.spec import pipeline_size, test_pipeline
 from ..deploy.export import quiet
 from ..deploy.rewriters import first_argmax
-from ..runtime.models import read_description
+from ..runtime.description import read_description
 from ..utils.config import load_config
 from ..utils.errors import BUILD_ERRORS, UserError, as_user_error
 from ..utils.models import build_model, fold_branches

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..runtime.models import Detector, Model
+from ..runtime.detector import Detector
+from ..runtime.models import Model
 from ..runtime.preprocessing import apply_steps
 from ..utils.timing import Latency, time_in_turn
 

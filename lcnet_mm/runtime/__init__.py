@@ -10,6 +10,10 @@ from ..utils.optional import require
 for _package in ('cv2', 'openvino'):
     require(_package, 'lcnet_mm.runtime', 'runtime')
 
-from .models import Classifier, Detections, Detector, Model, Segmentor, load_model  # noqa: E402
+from .detector import Detector  # noqa: E402
+from .loading import load_model  # noqa: E402
+from .models import Classifier, Model, Segmentor  # noqa: E402
+from .results import Detections  # noqa: E402
+from .tracking import Tracker  # noqa: E402
 
-__all__ = ['Classifier', 'Detections', 'Detector', 'Model', 'Segmentor', 'load_model']
+__all__ = ['Classifier', 'Detections', 'Detector', 'Model', 'Segmentor', 'Tracker', 'load_model']

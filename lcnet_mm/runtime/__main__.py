@@ -6,19 +6,27 @@ import argparse
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
+from tqdm import tqdm
 
 from ..utils.errors import UserError, run_cli
 from ..utils.images import IMAGE_SUFFIXES, find_images, read_image
 from ..utils.predictions import PredictionWriter
 from ..utils.results import ResultFolder
+from .detector import Detector
 from .drawing import draw, to_json
-from .models import Model, load_model
+from .loading import load_model
+from .models import Model
+from .tracking import Tracker
 
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm')
+# Of a video or camera that does not say its own.
+_FRAME_RATE = 25.0
+_OVERLAP = 0.2
 
 
 def main() -> int:
@@ -36,15 +44,32 @@ def main() -> int:
     parser.add_argument('--score-thr', type=float, default=0.3, help='least score of a detection (default: 0.3)')
     parser.add_argument('--threads', type=int, metavar='N', help='threads (default: all cores)')
     parser.add_argument('--int8', action='store_true', help="run the export's INT8 model")
+    parser.add_argument('--cache', metavar='DIR', help='folder of compiled models, for a faster start')
+    parser.add_argument('--classes', nargs='+', metavar='NAME', help='only objects of these classes')
+    parser.add_argument(
+        '--tile',
+        nargs=2,
+        type=int,
+        metavar=('W', 'H'),
+        help='look at large images in tiles of this size, which finds smaller objects',
+    )
+    parser.add_argument(
+        '--overlap', type=float, metavar='X', help='share of a tile that its neighbor sees too (default: 0.2)'
+    )
+    parser.add_argument('--track', action='store_true', help='number the objects of a video (ByteTrack)')
     parser.add_argument('--max-frames', type=int, metavar='N', help='stop a video or camera after N frames')
     args = parser.parse_args()
     for name, value, is_right, allowed in (
         ('--score-thr', args.score_thr, 0 <= args.score_thr <= 1, 'within 0 and 1'),
         ('--threads', args.threads, args.threads is None or args.threads >= 1, 'at least 1'),
         ('--max-frames', args.max_frames, args.max_frames is None or args.max_frames >= 1, 'at least 1'),
+        ('--tile', args.tile, args.tile is None or min(args.tile) >= 1, 'at least 1 1'),
+        ('--overlap', args.overlap, args.overlap is None or 0 <= args.overlap <= 0.9, 'within 0 and 0.9'),
     ):
         if not is_right:
             raise UserError(f'{name} must be {allowed}, got {value}')
+    if args.overlap is not None and args.tile is None:
+        raise UserError('--overlap is for --tile; add it')
     first = args.inputs[0]
     is_camera = first.isascii() and first.isdigit() and not Path(first).exists()
     if is_camera or (Path(first).suffix.lower() in VIDEO_SUFFIXES and not Path(first).is_dir()):
@@ -53,17 +78,47 @@ def main() -> int:
         if not is_camera and not Path(first).is_file():
             raise UserError(f'video {first} does not exist')
         folder = ResultFolder(args.out, [] if is_camera else [Path(first)])
-        model = load_model(args.model, args.threads, args.int8)
-        return run_video(model, int(first) if is_camera else first, folder, args.score_thr, args.max_frames)
+        return run_video(_open_model(args), int(first) if is_camera else first, folder, args)
+    if args.track:
+        raise UserError(f'--track is for a video or a camera, and {first} is neither')
     images = find_images(args.inputs)
     writer = PredictionWriter(args.out, images)
-    return run_images(load_model(args.model, args.threads, args.int8), images, writer, args.score_thr)
+    return run_images(_open_model(args), images, writer, args)
 
 
-def run_images(model: Model, images: list[Path], writer: PredictionWriter, score_thr: float) -> int:
+def _open_model(args: argparse.Namespace) -> Model:
+    """Open the model; with an option that only detectors have, as a detector."""
+    if args.tile or args.classes or args.track:
+        return Detector(args.model, args.threads, args.int8, args.cache, classes=args.classes)
+    return load_model(args.model, args.threads, args.int8, args.cache)
+
+
+def _predict(model: Model, image: Any, args: argparse.Namespace) -> Any:
+    """Predict one image, in tiles where they are asked for."""
+    if not args.tile:
+        return model(image)
+    overlap = _OVERLAP if args.overlap is None else args.overlap
+    return cast('Detector', model)(image, tile=tuple(args.tile), overlap=overlap)
+
+
+def _predict_all(model: Model, images: list[Path], args: argparse.Namespace) -> Iterator[Any]:
+    """Yield for each image its prediction, or the error that it ran into."""
+    if not args.tile:
+        yield from model.infer_many(images)
+        return
+    for image in tqdm(images, unit='image'):
+        try:
+            result = _predict(model, image, args)
+        except UserError as error:
+            result = error
+        yield result
+
+
+def run_images(model: Model, images: list[Path], writer: PredictionWriter, args: argparse.Namespace) -> int:
     """Predict images; one that fails does not stop the others, and is named at the end."""
+    score_thr = args.score_thr
     with writer:
-        for path, result in zip(images, model.infer_many(images), strict=True):
+        for path, result in zip(images, _predict_all(model, images, args), strict=True):
             try:
                 if isinstance(result, UserError):
                     raise ValueError(str(result).removeprefix(f'image {path} '))
@@ -79,8 +134,9 @@ def run_images(model: Model, images: list[Path], writer: PredictionWriter, score
     return 1 if writer.failures else 0
 
 
-def run_video(model: Model, source: int | str, folder: ResultFolder, score_thr: float, max_frames: int | None) -> int:
+def run_video(model: Model, source: int | str, folder: ResultFolder, args: argparse.Namespace) -> int:
     """Predict the frames of a video or a camera; writes ``video.mp4`` and ``predictions.json``."""
+    max_frames = args.max_frames
     capture = cv2.VideoCapture(source)
     if not capture.isOpened():
         raise UserError(f'{"camera" if isinstance(source, int) else "video"} {source} cannot be opened')
@@ -90,19 +146,27 @@ def run_video(model: Model, source: int | str, folder: ResultFolder, score_thr: 
     # The codec is chosen by the suffix, so that the unfinished video needs a folder.
     with tempfile.TemporaryDirectory(dir=folder.folder, prefix='.partial-') as partial_dir:
         partial = Path(partial_dir, target.name)
-        video = _Video(partial, capture.get(cv2.CAP_PROP_FPS) or 25.0)
+        rate = capture.get(cv2.CAP_PROP_FPS) or _FRAME_RATE
+        video = _Video(partial, rate)
+        tracker = Tracker(rate, args.score_thr) if args.track else None
+        total = max_frames or (None if isinstance(source, int) else count_frames(source) or None)
+        bar = tqdm(total=total, unit='frame')
         try:
             while max_frames is None or len(frames) < max_frames:
                 read, image = capture.read()
                 if not read:
                     break
-                result = model(image)
-                video.write(draw(model, image, result, score_thr))
-                frames.append(to_json(model, result, score_thr))
+                result = _predict(model, image, args)
+                if tracker is not None:
+                    result = tracker.update(result)
+                video.write(draw(model, image, result, args.score_thr))
+                frames.append(to_json(model, result, args.score_thr))
+                bar.update()
         except KeyboardInterrupt:
             # The end of a camera: what was seen is kept.
             pass
         finally:
+            bar.close()
             capture.release()
             video.close()
         if not frames:

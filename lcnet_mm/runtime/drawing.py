@@ -8,7 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from .models import Detections, Model
+from .models import Model
+from .results import Detections
 
 
 def class_color(label: int) -> tuple[int, int, int]:
@@ -21,10 +22,8 @@ def draw(model: Model, image: np.ndarray, result: Any, score_thr: float) -> np.n
     """Draw a prediction on a copy of the BGR image."""
     canvas = image.copy()
     if isinstance(result, Detections):
-        for box, score, label in zip(*result, strict=True):
-            if score >= score_thr:
-                draw_box(canvas, box, f'{model.class_name(int(label))} {score:.2f}', class_color(int(label)))
-    elif result.ndim == 2:
+        return draw_detections(canvas, result, score_thr)
+    if result.ndim == 2:
         colors = model.description.get('palette')
         palette = np.array(
             [class_color(label) for label in range(max(256, len(model.classes), len(colors or ())))], np.uint8
@@ -35,6 +34,20 @@ def draw(model: Model, image: np.ndarray, result: Any, score_thr: float) -> np.n
     else:
         best = int(result.argmax())
         draw_label(canvas, (2, 2), f'{model.class_name(best)} {result[best]:.3f}', class_color(best))
+    return canvas
+
+
+def draw_detections(canvas: np.ndarray, found: Detections, score_thr: float) -> np.ndarray:
+    """Draw detections of at least a score on the BGR image itself, and return it.
+
+    A track has a color of its own, and its number before the class.
+    """
+    found = found.select(found.scores >= score_thr)
+    tracks = [-1] * len(found) if found.track_ids is None else found.track_ids.tolist()
+    for box, score, label, track in zip(*found, tracks, strict=True):
+        name = found.name_of(int(label))
+        text = f'{name} {score:.2f}' if track < 0 else f'#{track} {name} {score:.2f}'
+        draw_box(canvas, box, text, class_color(int(label) if track < 0 else track))
     return canvas
 
 
@@ -56,12 +69,7 @@ def draw_label(canvas: np.ndarray, corner: tuple[int, int], text: str, color: tu
 def to_json(model: Model, result: Any, score_thr: float) -> dict[str, Any]:
     """Return a prediction as JSON types; a mask as the share of each class in it."""
     if isinstance(result, Detections):
-        detections = [
-            {'class': model.class_name(int(label)), 'label': int(label), 'score': float(score), 'bbox': box.tolist()}
-            for box, score, label in zip(*result, strict=True)
-            if score >= score_thr
-        ]
-        return dict(detections=detections)
+        return dict(detections=result.select(result.scores >= score_thr).describe())
     if result.ndim == 2:
         counts = np.bincount(result.ravel(), minlength=len(model.classes))
         return dict(shares={model.class_name(i): float(n / result.size) for i, n in enumerate(counts) if n})

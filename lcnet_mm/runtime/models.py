@@ -1,7 +1,8 @@
-"""Detector, segmentor and classifier on an exported model."""
+"""An exported model on OpenVINO, and its predictions for segmentation and classification."""
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -22,18 +23,19 @@ ImageInput = np.ndarray | str | Path
 _MAX_THREADS = 1024
 
 
-class Detections(NamedTuple):
-    """What a detector found in one image, best first.
+def make_cache(folder: str) -> str:
+    """Make the folder of a cache and return it.
 
-    Attributes:
-        boxes: ``(n, 4)`` xyxy in pixels of the image.
-        scores: ``(n,)`` within 0 and 1.
-        labels: ``(n,)`` class indices.
+    Raises:
+        UserError: it cannot be made or written to, which OpenVINO would not say.
     """
-
-    boxes: np.ndarray
-    scores: np.ndarray
-    labels: np.ndarray
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f'cache_dir {folder} cannot be made: {error.strerror}') from error
+    if not os.access(folder, os.W_OK):
+        raise UserError(f'cache_dir {folder} cannot be written to; choose another folder')
+    return folder
 
 
 class Geometry(NamedTuple):
@@ -79,6 +81,8 @@ class Model:
         path: The export's folder, its ``model.json`` or one of its ``.xml``.
         threads: Threads of one inference, at least 1; all cores by default. OpenVINO takes no more than there are.
         int8: Whether to run the export's INT8 model.
+        cache_dir: Folder in which OpenVINO keeps compiled models, so that the next start takes less time; none by
+            default.
 
     Attributes:
         classes: Names of the classes, in the order of the labels.
@@ -90,10 +94,17 @@ class Model:
 
     task: str | None = None
 
-    def __init__(self, path: str | Path, threads: int | None = None, int8: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        threads: int | None = None,
+        int8: bool = False,
+        cache_dir: str | Path | None = None,
+    ) -> None:
         if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
             raise UserError(f'threads must be at least 1, got {threads}')
-        self._arguments = (str(Path(path).absolute()), threads, int8)
+        cache_dir = None if cache_dir is None else str(Path(cache_dir).absolute())
+        self._arguments: tuple[Any, ...] = (str(Path(path).absolute()), threads, int8, cache_dir)
         self.description, file = read_description(path, int8)
         if self.task not in (None, self.description['task']):
             raise UserError(f'{file} is a model for {self.description["task"]}, not for {self.task}')
@@ -103,7 +114,10 @@ class Model:
         threads = threads if threads is None else min(threads, _MAX_THREADS)
         try:
             self.model = compile_preprocessing(openvino_core().read_model(file), self.description['input'])
-            self._pool = RequestPool(self.model, dict(self.description['compile_options']), threads)
+            options = dict(self.description['compile_options'])
+            if cache_dir is not None:
+                options['CACHE_DIR'] = make_cache(cache_dir)
+            self._pool = RequestPool(self.model, options, threads)
         except RuntimeError as error:
             raise UserError(f'{file} cannot be read by OpenVINO; export the model again') from error
         self._check_outputs(file)
@@ -189,6 +203,12 @@ class Model:
                 raise UserError(self._refusal(array)) from error
             outputs = self.outputs(request)
         return self.finish(outputs, geometry)
+
+    def warm_up(self) -> None:
+        """Predict one black image, so that the first real one takes no longer than the others."""
+        entry = self.description['input']
+        width, height = entry.get('size') or (224, 224)
+        self(np.zeros((height, width, entry.get('channels', 3)), np.uint8))
 
     def prepare(self, image: ImageInput) -> tuple[np.ndarray, Geometry]:
         """Read an image and bring it to the network's size; raises as :meth:`read`."""
@@ -295,48 +315,6 @@ class Model:
         raise NotImplementedError
 
 
-class Detector(Model):
-    """Object detection; a call returns :class:`Detections`."""
-
-    task = 'detection'
-
-    def class_axis(self) -> tuple[str, int] | None:
-        """Return the output whose axis counts the classes, and that axis; None if there is none."""
-        return ('scores', 2) if self.description['output']['form'] == 'raw' else None
-
-    def finish(self, outputs: dict[str, np.ndarray], geometry: Geometry) -> Detections:
-        """Turn the outputs for one image, by name, into the prediction."""
-        if self.description['output']['form'] == 'raw':
-            candidates = outputs['boxes']
-            if self.description['output']['clip']:
-                candidates = np.clip(candidates, 0, np.array([*geometry.input_shape[::-1]] * 2, np.float32))
-            boxes, scores, labels = self.suppress(outputs['scores'], candidates, self.description['output'])
-        else:
-            dets, labels = outputs['dets'], outputs['labels']
-            kept = dets[:, 4] > 0
-            boxes, scores, labels = dets[kept, :4], dets[kept, 4], labels[kept]
-        factors = np.array(geometry.scale * 2, np.float32)
-        limits = np.array([*geometry.shape[::-1]] * 2, np.float32)
-        return Detections(np.clip(boxes / factors, 0, limits), scores, labels.astype(np.int64))
-
-    @staticmethod
-    def suppress(scores: np.ndarray, boxes: np.ndarray, settings: dict[str, Any]) -> Detections:
-        """NMS by class of scores ``(P, classes)`` and boxes ``(P, 4)``, with the thresholds of ``model.json``."""
-        point, label = np.nonzero(scores > settings['score_threshold'])
-        candidates, values = boxes[point], scores[point, label]
-        sizes = np.column_stack((candidates[:, :2], candidates[:, 2:] - candidates[:, :2]))
-        kept = np.asarray(
-            cv2.dnn.NMSBoxesBatched(
-                sizes.tolist(), values.tolist(), label.tolist(), 0.0, float(settings['iou_threshold'])
-            ),
-            int,
-        ).reshape(-1)
-        kept = kept[np.argsort(-values[kept], kind='stable')]
-        if settings['max_per_image'] >= 0:
-            kept = kept[: settings['max_per_image']]
-        return Detections(candidates[kept], values[kept], label[kept])
-
-
 class Segmentor(Model):
     """Semantic segmentation; a call returns class indices ``(H, W)`` at the size of the image.
 
@@ -380,21 +358,3 @@ class Classifier(Model):
     def finish(self, outputs: dict[str, np.ndarray], geometry: Geometry) -> np.ndarray:
         """Turn the outputs for one image, by name, into the prediction."""
         return outputs['output']
-
-
-MODELS: dict[str, type[Model]] = {cls.task: cls for cls in (Detector, Segmentor, Classifier) if cls.task}
-
-
-def load_model(path: str | Path, threads: int | None = None, int8: bool = False) -> Model:
-    """Open an export with the class for its task.
-
-    Args:
-        path: The export's folder, its ``model.json`` or one of its ``.xml``.
-        threads: Threads of one inference; all cores by default.
-        int8: Whether to run the quantized network of the export.
-
-    Raises:
-        UserError: as :class:`Model`.
-    """
-    description, _ = read_description(path, int8)
-    return MODELS[description['task']](path, threads, int8)

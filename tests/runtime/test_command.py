@@ -8,7 +8,7 @@ import pytest
 from runtime_command import hashes, run
 from tiny_exports import TASKS, equal, make_export, make_images
 
-from lcnet_mm.runtime import load_model
+from lcnet_mm.runtime import Detector, load_model
 
 IMAGE = make_images(1)[0]
 
@@ -119,3 +119,45 @@ def test_padding_to_a_divisor_follows_normalization(tmp_path):
     padded[:60, :90] = image
     expected = load_model(make_export(tmp_path / 'plain', 'segmentation'))(padded)[:60, :90]
     assert np.array_equal(load_model(folder)(image), expected)
+
+
+def test_tiles_and_classes(exports, images, tmp_path):
+    arguments = (images / 'a.png', '--score-thr', 0, '--classes', 'line', 'disc')
+    code, errors = run(exports['detection'], *arguments, '--tile', 64, 48, '--overlap', 0.3, '--out', tmp_path / 'out')
+    assert code == 0, errors
+    (image,) = json.loads((tmp_path / 'out' / 'predictions.json').read_text())['images']
+    expected = Detector(exports['detection'], classes=['line', 'disc'])(images / 'a.png', tile=(64, 48), overlap=0.3)
+    assert image['detections'] == expected.describe() and len(expected) > 0
+    assert {entry['class'] for entry in image['detections']} <= {'line', 'disc'}
+
+
+def test_tracks_of_a_video(exports, tmp_path):
+    video = cv2.VideoWriter(str(tmp_path / 'in.avi'), cv2.VideoWriter.fourcc(*'MJPG'), 10.0, (96, 64))
+    for _ in range(5):
+        video.write(cv2.resize(IMAGE, (96, 64)))
+    video.release()
+    code, errors = run(
+        exports['detection'], tmp_path / 'in.avi', '--track', '--score-thr', 0.2, '--out', tmp_path / 'out'
+    )
+    assert code == 0, errors
+    frames = json.loads((tmp_path / 'out' / 'predictions.json').read_text())['frames']
+    tracks = [{entry.get('track') for entry in frame['detections']} for frame in frames]
+    # Nothing moves: the numbers of the last frames are the same.
+    assert len(frames) == 5 and tracks[-1] == tracks[-2] and max(tracks[-1] - {None}) >= 0
+
+
+@pytest.mark.parametrize(
+    ('task', 'args', 'word'),
+    [
+        ('detection', ('--track',), '--track is for a video or a camera'),
+        ('detection', ('--overlap', 0.1), '--overlap is for --tile; add it'),
+        ('detection', ('--tile', 0, 5), '--tile must be at least 1 1, got [0, 5]'),
+        ('detection', ('--tile', 9, 9, '--overlap', 1), '--overlap must be within 0 and 0.9, got 1.0'),
+        ('detection', ('--classes', 'discs'), "the nearest name is 'disc'"),
+        ('segmentation', ('--tile', 9, 9), 'is a model for segmentation, not for detection'),
+    ],
+)
+def test_wrong_options_of_detectors(exports, images, tmp_path, task, args, word):
+    code, errors = run(exports[task], images / 'a.png', '--out', tmp_path / 'out', *args)
+    assert code == 1 and word in errors and errors.count('\n') == 1
+    assert not (tmp_path / 'out').exists()

@@ -10,7 +10,8 @@ from mmpretrain.registry import TRANSFORMS
 
 from lcnet_mm.data.spec import resolve_config
 from lcnet_mm.deploy.description import describe_preprocessing
-from lcnet_mm.runtime.models import Detector, Geometry
+from lcnet_mm.runtime import Detector
+from lcnet_mm.runtime.models import Geometry
 from lcnet_mm.runtime.preprocessing import apply_steps
 from lcnet_mm.utils.errors import UserError
 
