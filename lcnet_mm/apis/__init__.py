@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ..data.checks import check_data
+from ..data.formats import convert_dataset
 from ..utils.checkpoint import load_weights, read_checkpoint
 from ..utils.config import load_config
 from ..utils.errors import UserError, run_cli
@@ -39,6 +40,7 @@ __all__ = [
     'check_dataset',
     'compare',
     'complexity',
+    'convert_dataset',
     'convert_weights',
     'deploy',
     'fix_annotations',

@@ -48,6 +48,7 @@ COMMANDS = {
     'benchmark-training': _Command('measure where the time of a training step goes', 'deploy'),
     'complexity': _Command('count parameters, multiply-adds and FLOPs', 'backbone'),
     'check': _Command('check the data of a config, an annotation file, a list or a folder', 'backbone'),
+    'data': _Command('convert a data set of a labeling tool, and split it', 'backbone'),
     'convert': _Command('convert published weights into a checkpoint', 'backbone'),
     'weights': _Command('list, describe and get published weights by name', 'backbone'),
     'compare': _Command('train configs with several seeds and compare a metric', 'backbone'),
