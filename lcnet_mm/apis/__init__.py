@@ -17,6 +17,7 @@ from ..weights.convert import convert_weights
 from .compare import compare
 from .complexity import complexity
 from .datasets import check_config, check_dataset, fix_annotations, prepare_cityscapes
+from .initial_config import init_config
 from .predict import predict
 from .replay import StepReplay, replay_step
 from .test import test
@@ -45,6 +46,7 @@ __all__ = [
     'deploy',
     'fix_annotations',
     'get_weights',
+    'init_config',
     'load_config',
     'load_weights',
     'mine_images',

@@ -49,6 +49,7 @@ COMMANDS = {
     'complexity': _Command('count parameters, multiply-adds and FLOPs', 'backbone'),
     'check': _Command('check the data of a config, an annotation file, a list or a folder', 'backbone'),
     'data': _Command('convert a data set of a labeling tool, and split it', 'backbone'),
+    'init': _Command('write a first config for a converted data set', 'backbone'),
     'convert': _Command('convert published weights into a checkpoint', 'backbone'),
     'weights': _Command('list, describe and get published weights by name', 'backbone'),
     'compare': _Command('train configs with several seeds and compare a metric', 'backbone'),
