@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..data.checks import check_data
 from ..data.classes import head_class_numbers
+from ..data.local_copy import copy_data
 
 # Importing the engine registers its loader of checkpoints, which any config needs to resume, and its wrapper for amp.
 from ..engine.class_transfer import ClassTransferHook, fit_to_training_data
@@ -33,12 +34,11 @@ from ..utils.checkpoint import find_misfits, read_checkpoint
 from ..utils.config_metrics import check_metrics
 from ..utils.config_names import check_names
 from ..utils.config_values import check_values, switch_off_workers
+from ..utils.distributed import join_cpu_group
 from ..utils.errors import BUILD_ERRORS, UserError, as_user_error, is_disk_full
 from ..utils.models import unwrapped_model
 from ..weights.cache import local_checkpoint
 from .compilation import CompileHook, check_compilable
-
-LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
 
 def default_work_dir(config: str | Path) -> str:
@@ -51,13 +51,7 @@ def use_available_device(cfg: Config, launcher: str) -> None:
     cfg.launcher = launcher
     if launcher == 'none' or torch.cuda.is_available():
         return
-    if launcher != 'pytorch':
-        raise UserError(f'launcher {launcher} needs GPUs, and none is visible; on CPUs use launcher pytorch')
-    if 'RANK' not in os.environ:
-        raise UserError('launcher pytorch needs the environment that torchrun sets; start with tools/dist_train.sh')
-    if not torch.distributed.is_initialized():
-        # mmengine would call torch.cuda.set_device; it leaves an initialized group as it is.
-        torch.distributed.init_process_group('gloo')
+    join_cpu_group(launcher)
     # torch's SyncBatchNorm needs GPUs.
     cfg.sync_bn = None
     cfg.setdefault(
@@ -124,6 +118,7 @@ def train(
     allow_partial_weights: bool = False,
     vis: Sequence[str] = (),
     patience: int | None = None,
+    copy_data_to: str | Path | None = None,
 ) -> Runner | None:
     """Train a config, and validate it as the config says.
 
@@ -140,13 +135,14 @@ def train(
         compile: Whether to run the network through torch.compile, which needs a C++ compiler and training images of one
             size. Validation runs as without it.
         auto_scale_lr: Whether to scale the learning rate by the total batch size although the config does not.
-        launcher: One of :data:`LAUNCHERS`.
+        launcher: One of :data:`~lcnet_mm.utils.distributed.LAUNCHERS`.
         allow_partial_weights: Whether to start although some of the initial weights (``load_from``, ``init_cfg``) do
             not fit the model, as ``allow_partial_weights`` of the config.
         vis: Names of mmengine's visualization backends that also get scalars and images, see
             :data:`~lcnet_mm.engine.vis_backends.VIS_BACKENDS`.
         patience: Number of evaluations without a better result after which the training ends; the result is the
             metric that decides on the best checkpoint.
+        copy_data_to: Folder to copy the data to first, see :func:`~lcnet_mm.data.local_copy.copy_data`.
 
     Returns:
         The runner after training; None if the run that was to be resumed had been finished already.
@@ -180,6 +176,8 @@ def train(
     if partial:
         _allow_partial_init(cfg.model)
     use_keeping_checkpoints(cfg)
+    if copy_data_to is not None:
+        copy_data(cfg, copy_data_to, progress=is_main_process())
     runner = build_runner(cfg, ('train', 'val'))
     progress = ProgressHook()
     with one_line_errors(runner, progress):

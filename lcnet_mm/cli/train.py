@@ -7,10 +7,10 @@ import os
 import sys
 
 from ..apis import load_config, train
-from ..apis.train import LAUNCHERS, default_work_dir
+from ..apis.train import default_work_dir
 from ..engine.interruption import TrainingInterrupted
 from ..engine.vis_backends import VIS_BACKENDS
-from ._common import CONFIG_HELP, add_options
+from ._common import CONFIG_HELP, add_launcher, add_options
 
 DESCRIPTION = 'Train a detector, segmentor or classifier, and evaluate it as its config says.'
 EXAMPLES = (
@@ -58,8 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--vis', nargs='+', choices=VIS_BACKENDS, default=[], help='also log to these: %(choices)s', metavar='NAME'
     )
     parser.add_argument('--tensorboard', action='store_true', help='the same as --vis tensorboard')
+    parser.add_argument(
+        '--copy-data-to',
+        metavar='DIR',
+        help='copy the data to this folder first, on a local disk, and read it there; a complete copy is used again',
+    )
     add_options(parser, example='train_dataloader.batch_size=32 model.backbone.widen_factor=0.5')
-    parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='how several processes were started')
+    add_launcher(parser)
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
@@ -79,6 +84,7 @@ def run(args: argparse.Namespace) -> None:
             allow_partial_weights=args.allow_partial_weights,
             vis=[*args.vis, *(['tensorboard'] if args.tensorboard else [])],
             patience=args.patience,
+            copy_data_to=args.copy_data_to,
         )
     except TrainingInterrupted as error:
         # Of several processes, the first says it.

@@ -99,9 +99,7 @@ def test_without_a_terminal_the_steps_are_plain_lines(config, tmp_path):
 def test_curves_have_the_values_of_the_run(watched):
     work_dir, runner, _ = watched
     losses, rates, metrics = draw_curves(runner).axes
-    scalars = [
-        json.loads(line) for line in next(work_dir.glob('*/vis_data/scalars.json')).read_text().splitlines()
-    ]
+    scalars = [json.loads(line) for line in next(work_dir.glob('*/vis_data/scalars.json')).read_text().splitlines()]
     steps = [entry for entry in scalars if 'loss' in entry]
     (loss,) = (line for line in losses.lines if line.get_label() == 'loss')
     assert loss.get_xdata() == pytest.approx([1 / 3, 2 / 3, 1, 4 / 3, 5 / 3, 2])
@@ -135,10 +133,11 @@ def test_patience_stops_without_a_better_metric_and_counts_on_after_a_resume(con
     # Nothing is learned with a rate of 0.
     still = {'optim_wrapper.optimizer.lr': 0.0, 'train_cfg.max_epochs': 9, 'param_scheduler': []}
     runner = run(config, tmp_path, still | {'train_cfg.max_epochs': 2}, patience=3)
-    # Of the two evaluations, the first is the best so far.
     assert runner.epoch == 2
     runner = run(config, tmp_path, still, patience=3, resume='auto')
-    assert runner.epoch == 4
+    # A checkpoint is from before its evaluation, so that the second one does not count. Counted from the
+    # beginning, it would be epoch 6.
+    assert runner.epoch == 5
     assert 'did not improve in the last 3 records' in ' '.join(path.read_text() for path in tmp_path.glob('*/*.log'))
 
 
