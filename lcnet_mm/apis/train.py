@@ -176,11 +176,12 @@ def train(
     if partial:
         _allow_partial_init(cfg.model)
     use_keeping_checkpoints(cfg)
-    if copy_data_to is not None:
-        copy_data(cfg, copy_data_to, progress=is_main_process())
+    copied = copy_data(cfg, copy_data_to, progress=is_main_process()) if copy_data_to is not None else []
     runner = build_runner(cfg, ('train', 'val'))
     progress = ProgressHook()
     with one_line_errors(runner, progress):
+        for line in copied:
+            runner.logger.info(line)
         if resume == 'auto' and state is None:
             runner.logger.info(f'{work_dir} has no checkpoint to resume: the training starts from the beginning.')
         _load_data(runner, cfg)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import print_log
 from tqdm import tqdm
 
 from ..utils.errors import UserError, as_user_error
@@ -22,7 +21,7 @@ from .spec import datasets_of
 _SPLITS = ('train', 'val', 'test')
 
 
-def copy_data(cfg: Config, folder: str | Path, *, progress: bool = True) -> None:
+def copy_data(cfg: Config, folder: str | Path, *, progress: bool = True) -> list[str]:
     """Copy what the data sets of a config read to a folder, and let the config read it there.
 
     Of a data set with folders and annotations of its own, these are copied; of another, such as one with a text list,
@@ -33,6 +32,9 @@ def copy_data(cfg: Config, folder: str | Path, *, progress: bool = True) -> None
         cfg: The config, in which ``data_root`` of the data sets, and paths in it of the evaluators, are replaced.
         folder: Where to copy to; one folder serves several data sets.
         progress: Whether to show a progress bar.
+
+    Returns:
+        For each data set, a line that says what was copied or used again.
 
     Raises:
         UserError: a data set has no ``data_root``, something that it reads does not exist, or there is no room.
@@ -48,9 +50,13 @@ def copy_data(cfg: Config, folder: str | Path, *, progress: bool = True) -> None
                     f'({dataset.get("type")}) has none'
                 )
             wanted.setdefault(root, set()).update(_parts(dataset))
+    lines = []
     for root, parts in wanted.items():
         with as_user_error(f'the data in {root} cannot be copied to {target}', OSError):
-            _replace_root(cfg, root, str(_copy_root(Path(root), parts, target, progress)) + os.sep)
+            copy, line = _copy_root(Path(root), parts, target, progress)
+        _replace_root(cfg, root, f'{copy}{os.sep}')
+        lines.append(line)
+    return lines
 
 
 def _parts(dataset: dict[str, Any]) -> list[str]:
@@ -63,8 +69,8 @@ def _parts(dataset: dict[str, Any]) -> list[str]:
     return ['']
 
 
-def _copy_root(root: Path, parts: set[str], target: Path, progress: bool) -> Path:
-    """Copy parts of a folder unless there is a copy; return the copy."""
+def _copy_root(root: Path, parts: set[str], target: Path, progress: bool) -> tuple[Path, str]:
+    """Copy parts of a folder unless there is a copy; return the copy, and what was done."""
     chosen = [''] if '' in parts else sorted({os.path.normpath(part) for part in parts})
     for part in chosen:
         if not (root / part).exists():
@@ -85,8 +91,7 @@ def _copy_root(root: Path, parts: set[str], target: Path, progress: bool) -> Pat
         )
         described = f'{len(files)} files, {size / 2**20:.1f} MiB'
         if copy.is_dir() and record.is_file() and json.loads(record.read_text()) == state:
-            print_log(f'The data of {root} are read from the copy in {copy} ({described}).', 'current')
-            return copy
+            return copy, f'The data of {root} are read from the copy in {copy} ({described}).'
         free = shutil.disk_usage(target).free
         if size > free:
             raise UserError(
@@ -100,8 +105,7 @@ def _copy_root(root: Path, parts: set[str], target: Path, progress: bool) -> Pat
         _copy_files(root, partial, files, progress)
         os.replace(partial, copy)
         write_json(record, state)
-        print_log(f'The data of {root} were copied to {copy} ({described}) and are read there.', 'current')
-        return copy
+        return copy, f'The data of {root} were copied to {copy} ({described}) and are read there.'
 
 
 def _files(root: Path, parts: Sequence[str]) -> Iterator[tuple[str, int, int]]:

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from ..utils.errors import UserError
 from ..utils.optional import installed
 
-# Name, which is also that of the package to install and to import, and mmengine's class.
+# Name, which is also that of the package to import, and mmengine's class.
 VIS_BACKENDS = {
     'tensorboard': 'TensorboardVisBackend',
     'wandb': 'WandbVisBackend',
@@ -19,6 +19,9 @@ VIS_BACKENDS = {
     'dvclive': 'DVCLiveVisBackend',
     'aim': 'AimVisBackend',
 }
+
+# What to install, where it is not the newest version: later ones need a protobuf that mmdeploy's onnx does not take.
+_PACKAGES = {'tensorboard': "'tensorboard<2.21'"}
 
 
 def add_vis_backends(cfg: Config, names: Iterable[str]) -> None:
@@ -35,7 +38,8 @@ def add_vis_backends(cfg: Config, names: Iterable[str]) -> None:
         if name not in VIS_BACKENDS:
             raise UserError(f'vis {name} is unknown; there are {", ".join(VIS_BACKENDS)}')
         if not installed(name):
-            raise UserError(f'vis {name} needs a package that is not installed: pip install {name}')
+            package = _PACKAGES.get(name, name)
+            raise UserError(f'vis {name} needs a package that is not installed: pip install {package}')
         visualizer = cfg.setdefault('visualizer', dict(type='Visualizer'))
         backends = list(visualizer.get('vis_backends') or [])
         if not any(backend.get('type') == VIS_BACKENDS[name] for backend in backends):

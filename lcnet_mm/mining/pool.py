@@ -122,10 +122,11 @@ def write_paths(stem: Path, paths: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
-def keep_paths(stem: Path) -> None:
-    """Rename the files of :func:`write_paths`, replacing older ones."""
+def keep_paths(stem: Path) -> PathFile:
+    """Rename the files of :func:`write_paths`, replacing older ones, and open them."""
     for suffix in ('.paths', '.ends'):
         os.replace(_partial(stem, suffix), stem.with_suffix(suffix))
+    return PathFile(stem)
 
 
 def _partial(stem: Path, suffix: str) -> Path:
