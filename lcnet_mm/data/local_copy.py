@@ -62,7 +62,7 @@ def copy_data(cfg: Config, folder: str | Path, *, progress: bool = True) -> list
 def _parts(dataset: dict[str, Any]) -> list[str]:
     """Return what a data set reads, relative to its ``data_root``; an empty path is all of it."""
     prefix, ann_file = dataset.get('data_prefix'), dataset.get('ann_file') or ''
-    folders = list(prefix.values()) if isinstance(prefix, dict) else [prefix]
+    folders: list[Any] = list(prefix.values()) if isinstance(prefix, dict) else [prefix]
     known = all(isinstance(name, str) and name for name in folders) and not dataset.get('split')
     if known and (not ann_file or str(ann_file).endswith('.json')):
         return [*folders, *([ann_file] if ann_file else [])]

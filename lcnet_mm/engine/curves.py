@@ -37,6 +37,9 @@ class CurvesHook(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Note the place of the evaluation, and draw."""
+        # Where nothing is detected yet, CocoMetric has no results.
+        if not metrics:
+            return
         place = runner.epoch if isinstance(runner.train_loop, EpochBasedTrainLoop) else runner.iter
         runner.message_hub.update_info(_PLACES, [*runner.message_hub.runtime_info.get(_PLACES, []), place])
         self._draw(runner)
@@ -125,6 +128,6 @@ def _draw_metrics(axes: Axes, runner: Runner, scalars: dict[str, np.ndarray]) ->
             important = short in ([decisive] if isinstance(decisive, str) else decisive)
             axes.plot(places[len(places) - count :], shown, marker='.', label=short, linewidth=2.5 if important else 1)
             if important:
-                best = runner.message_hub.runtime_info.get('best_score')
+                best: Any = runner.message_hub.runtime_info.get('best_score')
                 for index in np.flatnonzero(values[len(values) - count :] == best)[:1]:
                     axes.plot(places[len(places) - count + index], best, 'k*', markersize=12, label=f'best: {best:.4g}')

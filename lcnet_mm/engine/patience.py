@@ -32,8 +32,13 @@ class PatienceHook(EarlyStoppingHook):
         )
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Count the evaluations without an improvement, and stop after the last."""
-        super().after_val_epoch(runner, metrics)
+        """Count the evaluations without an improvement, and stop after the last.
+
+        One without any result, such as CocoMetric's where nothing is detected yet, does not count.
+        """
+        if not metrics:
+            return
+        super().after_val_epoch(runner, metrics)  # type: ignore[no-untyped-call]
         runner.message_hub.update_info(_COUNT, [float(self.best_score), self.wait_count])
 
 
@@ -57,7 +62,7 @@ def stop_early(cfg: Config, patience: int) -> None:
             f'is {best!r}; name a metric, for example coco/bbox_mAP'
         )
     # Less than any metric is rounded to, so that a metric that stays as it is counts as no improvement.
-    stopping = dict(type='PatienceHook', monitor=best, rule=rule, patience=patience, min_delta=1e-4, strict=True)
+    stopping = dict(type='PatienceHook', monitor=best, rule=rule, patience=patience, min_delta=1e-4)
     cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), stopping]
 
 

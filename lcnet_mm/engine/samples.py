@@ -74,6 +74,6 @@ class SampleImagesHook(Hook):
             visualizer.add_datasample(name, image, data_sample=sample, step=step)
 
 
-def _larger(image: np.ndarray) -> float | None:
+def _larger(image: np.ndarray) -> float:
     """Return by how much to enlarge an image on which text would not fit."""
-    return max(1.0, 224 / min(image.shape[:2]))
+    return max(1.0, 224 / min(int(side) for side in image.shape[:2]))

@@ -20,6 +20,7 @@ from run_tool import assert_one_line_error, forget_runs, run_tool
 from tiny_training import without_formatting, write_config, write_images
 
 from lcnet_mm.apis import load_config, train
+from lcnet_mm.engine import PatienceHook
 from lcnet_mm.engine.curves import draw_curves
 from lcnet_mm.utils.errors import UserError
 
@@ -139,6 +140,15 @@ def test_patience_stops_without_a_better_metric_and_counts_on_after_a_resume(con
     # beginning, it would be epoch 6.
     assert runner.epoch == 5
     assert 'did not improve in the last 3 records' in ' '.join(path.read_text() for path in tmp_path.glob('*/*.log'))
+
+
+def test_an_evaluation_without_a_result_does_not_count(config, tmp_path):
+    hook = PatienceHook(monitor='coco/bbox_mAP', patience=1, min_delta=1e-4)
+    runner = mock.Mock()
+    for metrics, waited in (({}, 0), (dict(a=1) | {'coco/bbox_mAP': 0.1}, 0), ({}, 0), ({'coco/bbox_mAP': 0.1}, 1)):
+        hook.after_val_epoch(runner, metrics)
+        assert hook.wait_count == waited
+    assert runner.train_loop.stop_training is True
 
 
 def test_patience_needs_a_metric(config, tmp_path):
