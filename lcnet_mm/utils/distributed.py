@@ -21,7 +21,9 @@ def join_cpu_group(launcher: str) -> None:
     if launcher != 'pytorch':
         raise UserError(f'launcher {launcher} needs GPUs, and none is visible; on CPUs use launcher pytorch')
     if 'RANK' not in os.environ:
-        raise UserError('launcher pytorch needs the environment that torchrun sets; start with tools/dist_train.sh')
+        raise UserError(
+            'launcher pytorch needs the environment that torchrun sets; start with torchrun, or tools/dist_train.sh to train'
+        )
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
 
