@@ -21,9 +21,7 @@ def join_cpu_group(launcher: str) -> None:
     if launcher != 'pytorch':
         raise UserError(f'launcher {launcher} needs GPUs, and none is visible; on CPUs use launcher pytorch')
     if 'RANK' not in os.environ:
-        raise UserError(
-            'launcher pytorch needs the environment that torchrun sets; start with torchrun, or tools/dist_train.sh to train'
-        )
+        raise UserError('launcher pytorch needs the environment that torchrun sets; start with torchrun')
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
 
