@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 import tiny_training
+from mmengine.logging import MessageHub
 from run_tool import assert_one_line_error, forget_runs, run_tool
 from tiny_training import without_formatting, write_config, write_images
 
@@ -89,12 +90,13 @@ def test_a_terminal_has_a_bar_and_the_log_file_the_steps(watched):
     assert len(re.findall(r'Epoch\(train\) +\[\d\]\[\d/3\]', log_of(work_dir))) == 6
 
 
-def test_without_a_terminal_the_steps_are_plain_lines(config, tmp_path):
-    with without_formatting():
+def test_without_a_terminal_the_steps_are_plain_lines_and_a_drawing_that_fails_is_one(config, tmp_path):
+    with without_formatting(), mock.patch('mmcv.imread', side_effect=ValueError('no image')):
         result = tiny_training.train(config, tmp_path, train_cfg__max_epochs=1)
     assert result.returncode == 0, result.stderr
     assert len(re.findall(r'Epoch\(train\) +\[1\]\[\d/3\]', result.stdout)) == 3
     assert '%|' not in result.stdout + result.stderr
+    assert 'Sample predictions cannot be drawn: ValueError: no image' in log_of(tmp_path)
 
 
 def test_curves_have_the_values_of_the_run(watched):
@@ -123,29 +125,33 @@ def test_the_same_images_are_drawn_at_each_evaluation(watched):
     assert all(cv2.imread(str(path)).shape == (224, 224, 3) for path in watched[0].glob('*/vis_data/vis_image/*.png'))
 
 
-def test_a_drawing_that_fails_is_a_line_in_the_log(config, tmp_path):
-    with mock.patch('mmcv.imread', side_effect=ValueError('no image')):
-        runner = run(config, tmp_path, {'train_cfg.max_epochs': 1})
-    assert runner.iter == 3
-    assert 'Sample predictions cannot be drawn: ValueError: no image' in log_of(tmp_path)
-
-
-def test_patience_stops_without_a_better_metric_and_counts_on_after_a_resume(config, tmp_path):
-    # Nothing is learned with a rate of 0.
+def test_patience_stops_without_a_better_metric(config, tmp_path):
+    # Nothing is learned with a rate of 0, so the first result is the best.
     still = {'optim_wrapper.optimizer.lr': 0.0, 'train_cfg.max_epochs': 9, 'param_scheduler': []}
-    runner = run(config, tmp_path, still | {'train_cfg.max_epochs': 2}, patience=3)
+    runner = run(config, tmp_path, still, patience=1)
     assert runner.epoch == 2
-    runner = run(config, tmp_path, still, patience=3, resume='auto')
-    # A checkpoint is from before its evaluation, so that the second one does not count. Counted from the
-    # beginning, it would be epoch 6.
-    assert runner.epoch == 5
-    assert 'did not improve in the last 3 records' in ' '.join(path.read_text() for path in tmp_path.glob('*/*.log'))
+    assert 'did not improve in the last 1 records' in log_of(tmp_path)
 
 
-def test_an_evaluation_without_a_result_does_not_count(config, tmp_path):
+def test_patience_counts_on_after_a_resume():
+    runner = mock.Mock(message_hub=MessageHub('patience'))
+    hook = PatienceHook(monitor='mIoU', patience=3, min_delta=1e-4)
+    for value in (50.0, 40.0, 50.0):
+        hook.after_val_epoch(runner, dict(mIoU=value))
+    resumed = mock.Mock(message_hub=MessageHub('resumed'))
+    resumed.message_hub.load_state_dict(runner.message_hub.state_dict())
+    resumed.train_loop.stop_training = False
+    hook = PatienceHook(monitor='mIoU', patience=3, min_delta=1e-4)
+    hook.before_train(resumed)
+    assert (hook.best_score, hook.wait_count) == (50.0, 2)
+    hook.after_val_epoch(resumed, dict(mIoU=49.0))
+    assert resumed.train_loop.stop_training is True
+
+
+def test_an_evaluation_without_a_result_does_not_count():
     hook = PatienceHook(monitor='coco/bbox_mAP', patience=1, min_delta=1e-4)
     runner = mock.Mock()
-    for metrics, waited in (({}, 0), (dict(a=1) | {'coco/bbox_mAP': 0.1}, 0), ({}, 0), ({'coco/bbox_mAP': 0.1}, 1)):
+    for metrics, waited in (({}, 0), ({'coco/bbox_mAP': 0.1}, 0), ({}, 0), ({'coco/bbox_mAP': 0.1}, 1)):
         hook.after_val_epoch(runner, metrics)
         assert hook.wait_count == waited
     assert runner.train_loop.stop_training is True
