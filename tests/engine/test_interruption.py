@@ -155,7 +155,11 @@ def test_several_processes_with_workers_stop_after_the_same_step(config, tmp_pat
     work_dir = tmp_path / 'work'
     command = [str(ROOT / 'tools' / 'dist_train.sh'), str(config), '2', '--work-dir', str(work_dir)]
     options = ['train_cfg.max_epochs=1000', 'param_scheduler=[]', 'train_cfg.val_interval=1000']
-    options += ['default_hooks.checkpoint.interval=1000', 'train_dataloader.num_workers=1']
+    options += [
+        'default_hooks.checkpoint.interval=1000',
+        'train_dataloader.num_workers=1',
+        'train_dataloader.batch_size=3',
+    ]
     env = {**os.environ, 'PYTHON': sys.executable, 'PORT': '29519', 'OMP_NUM_THREADS': '1'}
     settings = dict(env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
     with subprocess.Popen([*command, '--cfg-options', *options], **settings) as process:
