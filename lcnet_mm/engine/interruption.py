@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from mmengine.dist import all_reduce, get_rank, get_world_size, is_main_process
 from mmengine.hooks import CheckpointHook, EMAHook, Hook
-from mmengine.registry import HOOKS, LOOPS
+from mmengine.registry import LOOPS
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from ..utils.files import write_atomically
@@ -39,7 +39,6 @@ class TrainingInterrupted(KeyboardInterrupt):
         self.checkpoint = checkpoint
 
 
-@HOOKS.register_module()
 class InterruptHook(Hook):
     """Stop after the batch at which Ctrl-C (SIGINT) arrives, with a checkpoint that can be resumed.
 

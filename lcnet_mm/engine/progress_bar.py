@@ -10,7 +10,6 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.registry import HOOKS
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from tqdm import tqdm
 from tqdm.contrib import DummyTqdmFile
@@ -19,7 +18,6 @@ from tqdm.contrib import DummyTqdmFile
 _WINDOW = 50
 
 
-@HOOKS.register_module()
 class ProgressBarHook(Hook):
     """Show the steps, the time left, and the latest loss, learning rate and metric, if standard error is a terminal.
 
