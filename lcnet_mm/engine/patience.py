@@ -19,10 +19,8 @@ _COUNT = 'patience'
 class PatienceHook(EarlyStoppingHook):
     """mmengine's ``EarlyStoppingHook``, which goes on counting when the training is resumed.
 
-    The count is in every checkpoint, without the evaluation that follows on it.
-
-    Args:
-        kwargs: As for ``EarlyStoppingHook``.
+    The count is in every checkpoint, without the evaluation that follows on it. The arguments are those of the parent
+    class.
     """
 
     def before_train(self, runner: Runner) -> None:
