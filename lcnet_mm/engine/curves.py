@@ -38,10 +38,9 @@ class CurvesHook(Hook):
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Note the place of the evaluation, and draw."""
         # Where nothing is detected yet, CocoMetric has no results.
-        if not metrics:
-            return
-        place = runner.epoch if isinstance(runner.train_loop, EpochBasedTrainLoop) else runner.iter
-        runner.message_hub.update_info(_PLACES, [*runner.message_hub.runtime_info.get(_PLACES, []), place])
+        if metrics:
+            place = runner.epoch if isinstance(runner.train_loop, EpochBasedTrainLoop) else runner.iter
+            runner.message_hub.update_info(_PLACES, [*runner.message_hub.runtime_info.get(_PLACES, []), place])
         self._draw(runner)
 
     def after_train(self, runner: Runner) -> None:

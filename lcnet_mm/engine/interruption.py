@@ -24,7 +24,7 @@ from ..utils.files import write_atomically
 _PLACE = 'interrupted_epoch'
 # torchrun passes the Ctrl-C of the terminal on to processes that have had it already.
 _SAME_KEY_SECONDS = 1.0
-_NOTICE = b'\nThe batch is finished and a checkpoint saved; Ctrl-C again ends at once.\n'
+_NOTICE = b'\nFinishing the batch and saving a checkpoint; Ctrl-C again ends at once.\n'
 
 
 class TrainingInterrupted(KeyboardInterrupt):
