@@ -176,7 +176,12 @@ def test_several_processes_with_workers_stop_after_the_same_step(config, tmp_pat
     end = (int(line) + 1) // 2 + 2
     options[0] = f'train_cfg.max_epochs={end}'
     result = subprocess.run(
-        [*command, '--resume', '--cfg-options', *options], env=env, capture_output=True, text=True, timeout=200
+        [*command, '--resume', '--cfg-options', *options],
+        # The system may hold the port of the first group for a while.
+        env=env | dict(PORT='29520'),
+        capture_output=True,
+        text=True,
+        timeout=200,
     )
     assert result.returncode == 0, result.stderr[-2000:]
     assert (work_dir / f'epoch_{end}.pth').is_file()
