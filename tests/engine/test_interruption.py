@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -150,6 +151,11 @@ def test_the_command_says_how_to_go_on(config, tmp_path):
     )
 
 
+def free_port() -> str:
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        return str(server.getsockname()[1])
+
+
 @pytest.mark.slow
 def test_several_processes_with_workers_stop_after_the_same_step(config, tmp_path):
     work_dir = tmp_path / 'work'
@@ -160,7 +166,7 @@ def test_several_processes_with_workers_stop_after_the_same_step(config, tmp_pat
         'train_dataloader.num_workers=1',
         'train_dataloader.batch_size=3',
     ]
-    env = {**os.environ, 'PYTHON': sys.executable, 'PORT': '29519', 'OMP_NUM_THREADS': '1'}
+    env = {**os.environ, 'PYTHON': sys.executable, 'PORT': free_port(), 'OMP_NUM_THREADS': '1'}
     settings = dict(env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
     with subprocess.Popen([*command, '--cfg-options', *options], **settings) as process:
         for line in process.stdout:
@@ -178,7 +184,7 @@ def test_several_processes_with_workers_stop_after_the_same_step(config, tmp_pat
     result = subprocess.run(
         [*command, '--resume', '--cfg-options', *options],
         # The system may hold the port of the first group for a while.
-        env=env | dict(PORT='29520'),
+        env=env | dict(PORT=free_port()),
         capture_output=True,
         text=True,
         timeout=200,
