@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..data.checks import check_data
 from ..data.classes import head_class_numbers
+from ..data.local_copy import copy_data
 
 # Importing the engine registers its loader of checkpoints, which any config needs to resume, and its wrapper for amp.
 from ..engine.class_transfer import ClassTransferHook, fit_to_training_data
+from ..engine.curves import CurvesHook
+from ..engine.interruption import InterruptHook, use_resumable_loop
 from ..engine.loading import name_files_in_errors
 from ..engine.nonfinite import NonFiniteHook
+from ..engine.patience import stop_early
 from ..engine.progress import ProgressHook, one_line_errors
+from ..engine.progress_bar import ProgressBarHook
 from ..engine.resuming import ScheduleOnResumeHook
+from ..engine.samples import SampleImagesHook
+from ..engine.saving import use_keeping_checkpoints
+from ..engine.vis_backends import add_vis_backends
 from ..utils.checkpoint import find_misfits, read_checkpoint
 from ..utils.config_metrics import check_metrics
 from ..utils.config_names import check_names
 from ..utils.config_values import check_values, switch_off_workers
+from ..utils.distributed import join_cpu_group
 from ..utils.errors import BUILD_ERRORS, UserError, as_user_error, is_disk_full
 from ..utils.models import unwrapped_model
 from ..weights.cache import local_checkpoint
 from .compilation import CompileHook, check_compilable
-
-LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
 
 def default_work_dir(config: str | Path) -> str:
@@ -44,13 +51,7 @@ def use_available_device(cfg: Config, launcher: str) -> None:
     cfg.launcher = launcher
     if launcher == 'none' or torch.cuda.is_available():
         return
-    if launcher != 'pytorch':
-        raise UserError(f'launcher {launcher} needs GPUs, and none is visible; on CPUs use launcher pytorch')
-    if 'RANK' not in os.environ:
-        raise UserError('launcher pytorch needs the environment that torchrun sets; start with tools/dist_train.sh')
-    if not torch.distributed.is_initialized():
-        # mmengine would call torch.cuda.set_device; it leaves an initialized group as it is.
-        torch.distributed.init_process_group('gloo')
+    join_cpu_group(launcher)
     # torch's SyncBatchNorm needs GPUs.
     cfg.sync_bn = None
     cfg.setdefault(
@@ -115,11 +116,15 @@ def train(
     auto_scale_lr: bool = False,
     launcher: str = 'none',
     allow_partial_weights: bool = False,
+    vis: Sequence[str] = (),
+    patience: int | None = None,
+    copy_data_to: str | Path | None = None,
 ) -> Runner | None:
     """Train a config, and validate it as the config says.
 
     An error at any time is a :class:`UserError` of one line; the log file in the work dir has the traceback. Training
-    stops at the first loss, gradient or weight that is not finite, see :class:`~lcnet_mm.engine.NonFiniteHook`.
+    stops at the first loss, gradient or weight that is not finite, see :class:`~lcnet_mm.engine.NonFiniteHook`. On a
+    terminal a bar shows the progress; after each evaluation, curves and sample predictions are drawn into the work dir.
 
     Args:
         cfg: The config, as :func:`~lcnet_mm.utils.config.load_config` returns it.
@@ -130,9 +135,14 @@ def train(
         compile: Whether to run the network through torch.compile, which needs a C++ compiler and training images of one
             size. Validation runs as without it.
         auto_scale_lr: Whether to scale the learning rate by the total batch size although the config does not.
-        launcher: One of :data:`LAUNCHERS`.
+        launcher: One of :data:`~lcnet_mm.utils.distributed.LAUNCHERS`.
         allow_partial_weights: Whether to start although some of the initial weights (``load_from``, ``init_cfg``) do
             not fit the model, as ``allow_partial_weights`` of the config.
+        vis: Names of mmengine's visualization backends that also get scalars and images, see
+            :data:`~lcnet_mm.engine.vis_backends.VIS_BACKENDS`.
+        patience: Number of evaluations without a better result after which the training ends; the result is the
+            metric that decides on the best checkpoint.
+        copy_data_to: Folder to copy the data to first, see :func:`~lcnet_mm.data.local_copy.copy_data`.
 
     Returns:
         The runner after training; None if the run that was to be resumed had been finished already.
@@ -140,6 +150,7 @@ def train(
     Raises:
         UserError: the data or the config is wrong, the checkpoint to resume or start from cannot be read or does not
             fit, something fails during training, or ``compile`` cannot work or does not pay.
+        TrainingInterrupted: Ctrl-C has ended the training, and it can be resumed.
     """
     cfg.work_dir = str(work_dir)
     check_options(cfg)
@@ -155,16 +166,22 @@ def train(
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
             raise UserError('auto_scale_lr needs a config with auto_scale_lr.base_batch_size')
         cfg.auto_scale_lr.enable = True
+    add_vis_backends(cfg, vis)
+    if patience is not None:
+        stop_early(cfg, patience)
     state = _find_start(cfg, resume)
     if cfg.resume and state is not None and (message := finished_message(cfg, state)):
         print_log(message)
         return None
     if partial:
         _allow_partial_init(cfg.model)
-    _use_keeping_checkpoints(cfg)
+    use_keeping_checkpoints(cfg)
+    copied = copy_data(cfg, copy_data_to, progress=is_main_process()) if copy_data_to is not None else []
     runner = build_runner(cfg, ('train', 'val'))
     progress = ProgressHook()
     with one_line_errors(runner, progress):
+        for line in copied:
+            runner.logger.info(line)
         if resume == 'auto' and state is None:
             runner.logger.info(f'{work_dir} has no checkpoint to resume: the training starts from the beginning.')
         _load_data(runner, cfg)
@@ -175,10 +192,13 @@ def train(
         if cfg.resume and state is not None:
             _check_optimizer(runner, cfg, state)
         hooks = [progress, NonFiniteHook(), ScheduleOnResumeHook(), ClassTransferHook()]
+        bar, interrupt = ProgressBarHook(), InterruptHook()
+        hooks += [bar, SampleImagesHook(), CurvesHook(), interrupt]
         for hook in [*hooks, CompileHook()] if compile else hooks:
             if not any(type(other) is type(hook) for other in runner.hooks):
                 runner.register_hook(hook)
-        runner.train()
+        with bar.showing(runner), interrupt.listening():
+            runner.train()
     return runner
 
 
@@ -326,7 +346,7 @@ def _load_data(runner: Runner, cfg: Config) -> None:
         name_files_in_errors(loader.dataset)
         setattr(runner, name, loader)
     with as_user_error('the training loop cannot be built', *BUILD_ERRORS):
-        runner._train_loop = runner.build_train_loop(runner._train_loop)  # type: ignore[arg-type]
+        runner._train_loop = runner.build_train_loop(use_resumable_loop(runner._train_loop))
     if runner._val_loop is not None:
         with as_user_error('the evaluation cannot be built', *BUILD_ERRORS):
             runner._val_loop = runner.build_val_loop(runner._val_loop)
@@ -360,12 +380,3 @@ def _allow_partial_init(part: Any) -> None:
     if isinstance(part, list | tuple):
         for value in part:
             _allow_partial_init(value)
-
-
-def _use_keeping_checkpoints(cfg: Config) -> None:
-    """Save through the hook that removes an old checkpoint only after the new one is complete."""
-    hooks = cfg.setdefault('default_hooks', {})
-    if 'checkpoint' not in hooks:
-        hooks['checkpoint'] = dict(type='KeepingCheckpointHook', interval=1)
-    elif hooks['checkpoint'] is not None and hooks['checkpoint'].get('type') == 'CheckpointHook':
-        hooks['checkpoint']['type'] = 'KeepingCheckpointHook'

@@ -8,6 +8,7 @@ from typing import Any
 
 from mmengine.config import DictAction
 
+from ..utils.distributed import LAUNCHERS
 from ..utils.errors import UserError, as_user_error
 from ..utils.files import write_json
 
@@ -44,6 +45,11 @@ def add_options(
         metavar='KEY=VALUE',
         help=f'override settings of {of}, for example {example}',
     )
+
+
+def add_launcher(parser: argparse.ArgumentParser) -> None:
+    """Add ``--launcher`` for a command that runs in several processes."""
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='how several processes were started')
 
 
 def add_json(parser: argparse.ArgumentParser, what: str) -> None:

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from torch.distributed import run as torchrun
+from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 from ..utils.errors import ERROR_FOLDER_VARIABLE
@@ -29,6 +30,9 @@ def main() -> int:
         logging.disable(logging.ERROR)
         try:
             torchrun.main(sys.argv[1:])
+        except SignalException as error:
+            # The processes have had it too, and say what they did.
+            return 128 + int(error.sigval)
         except ChildFailedError as error:
             print(_reason(error, Path(folder)), file=sys.stderr)
             return 1

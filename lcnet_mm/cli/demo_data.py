@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from ..demos import make_digits_dataset, make_scans_dataset, make_streets_dataset
+from ..demos import make_digits_dataset, make_scans_dataset, make_streets_dataset, write_yolo
 from ..utils.errors import UserError
 
 _KINDS: dict[str, Callable[..., dict[str, Any]]] = dict(
@@ -32,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--val', type=int, metavar='N', help='number of validation images (default: 100 digits, 60 streets)'
     )
     parser.add_argument('--labeled', type=int, metavar='N', help='number of training scans with a label (default: 100)')
+    parser.add_argument(
+        '--yolo', metavar='DIR', help="also write the digits to this folder in YOLO's layout, as labeling tools do"
+    )
     parser.add_argument('--seed', type=int, default=0, metavar='N', help='seed of all that is random (default: 0)')
 
 
@@ -41,6 +44,8 @@ def run(args: argparse.Namespace) -> None:
     given = {name: value for name, value in counts.items() if value is not None}
     if wrong := [name for name in given if (name == 'num_labeled') is not (args.kind == 'scans')]:
         raise UserError(f'--{wrong[0].removeprefix("num_")} does not go with --kind {args.kind}')
+    if args.yolo and args.kind != 'digits':
+        raise UserError(f'--yolo does not go with --kind {args.kind}')
     try:
         summary = _KINDS[args.kind](args.dir, **given, seed=args.seed)
     except (OSError, ValueError, ImportError) as error:
@@ -53,3 +58,5 @@ def run(args: argparse.Namespace) -> None:
             sizes = ', '.join(f'{count} {name}' for name, count in part['sizes'].items())
             line += f'  {part["boxes"]:>6} digits ({sizes})'
         print(line)
+    if args.yolo:
+        print(f'wrote {write_yolo(args.dir, args.yolo)}')

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..utils.distributed import join_group
 from ..utils.errors import UserError, as_user_error
-from ._common import add_options, save_json
+from ._common import add_launcher, add_options, save_json
 
 DESCRIPTION = (
     'For each class of a teacher, list the images of an unlabeled pool that the teacher is most certain of, each '
@@ -79,6 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--workers', type=int, metavar='N', help='number of processes that decode images (default: all cores)'
     )
+    add_launcher(parser)
     add_options(parser, "the teacher's config", 'test_dataloader.dataset.pipeline.1.scale=256')
 
 
@@ -91,6 +93,8 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(f'--out {args.out} is the name of the report too; choose another suffix, such as .txt')
     with as_user_error(f'the report {report_file} cannot be written', OSError):
         report_file.parent.mkdir(parents=True, exist_ok=True)
+
+    join_group(args.launcher)
 
     from ..apis import mine_images
     from ..mining import Source, teacher_of_config, teacher_of_timm
@@ -111,6 +115,9 @@ def run(args: argparse.Namespace) -> None:
         batch_size=args.batch_size,
         workers=args.workers,
     )
+    if report is None:
+        # Another process of the group has it.
+        return
     save_json(report_file, report.to_dict())
     print(report.format_table())
     print(f'  report          {report_file}')

@@ -6,7 +6,8 @@ import argparse
 import os
 
 from ..apis import load_config, test
-from ..apis.train import LAUNCHERS, default_work_dir
+from ..apis.train import default_work_dir
+from ..utils.distributed import LAUNCHERS
 from ._common import CONFIG_HELP, add_options
 
 DESCRIPTION = 'Evaluate a checkpoint with the metrics of its config.'

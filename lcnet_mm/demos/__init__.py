@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .digits import DIGIT_CLASSES, make_digits_dataset, split_scans
 from .scans import make_scans_dataset
 from .streets import make_streets_dataset
+from .yolo import write_yolo
 
 if TYPE_CHECKING:
     from .runner import TASKS, Demo, run_demo
@@ -23,6 +24,7 @@ __all__ = [
     'make_streets_dataset',
     'run_demo',
     'split_scans',
+    'write_yolo',
 ]
 
 _FROM_RUNNER = ('TASKS', 'Demo', 'run_demo')

@@ -117,7 +117,10 @@ class ScheduleOnResumeHook(Hook):
         schedulers = _schedulers(runner)
         epoch_length = len(runner.train_dataloader)
         by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
-        steps = runner.epoch * epoch_length if by_epoch else runner.iter
+        steps = runner.iter
+        if by_epoch and not 0 < steps - runner.epoch * epoch_length < epoch_length:
+            # Not interrupted in the middle of an epoch.
+            steps = runner.epoch * epoch_length
         with warnings.catch_warnings():
             # They are advanced without the optimizer's steps in between.
             warnings.simplefilter('ignore')

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.hooks import CheckpointHook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
@@ -76,3 +77,12 @@ class KeepingCheckpointHook(CheckpointHook):
             # A work dir that was copied still names the best checkpoint of the one that it was copied from.
             if path not in written and os.path.dirname(path) == str(self.out_dir):
                 getattr(self.file_backend, method)(path)
+
+
+def use_keeping_checkpoints(cfg: Config) -> None:
+    """Let a training save through :class:`KeepingCheckpointHook`, unless its config names another hook of its own."""
+    hooks = cfg.setdefault('default_hooks', {})
+    if 'checkpoint' not in hooks:
+        hooks['checkpoint'] = dict(type='KeepingCheckpointHook', interval=1)
+    elif hooks['checkpoint'] is not None and hooks['checkpoint'].get('type') == 'CheckpointHook':
+        hooks['checkpoint']['type'] = 'KeepingCheckpointHook'

@@ -8,17 +8,20 @@ import os
 import resource
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from mmengine.dist import barrier, is_main_process
+
 from ..utils.errors import UserError
 from ..utils.files import atomic_path, is_same_file, make_folder, write_json
 from ..utils.memory import resident
+from .parts import scan_in_parts
 from .pool import PathFile, Source, find_unreadable, keep_paths, write_paths
-from .scan import HASH_BITS, HASH_METHOD, scan
+from .scan import HASH_BITS, HASH_METHOD
 from .selection import MAX_NAMED, Selection, classes_of, select
 from .teacher import Teacher
 
@@ -92,7 +95,7 @@ def mine_images(
     batch_size: int = 64,
     workers: int | None = None,
     progress: bool = True,
-) -> MiningReport:
+) -> MiningReport | None:
     """List the images of a pool that a teacher is most certain of, without near-duplicates of validation images.
 
     Stage 1 of SSLD (https://arxiv.org/abs/2103.05959) mines ImageNet-22k in this way, but finds near-duplicates by SIFT
@@ -102,6 +105,9 @@ def mine_images(
     result, and another ``top_k``, ``with_label`` or ``max_distance`` needs no new scores. The memory does not grow with
     the pool, because paths and records are read from disk in blocks; it contains some batches, ``classes * top_k``
     candidates of 16 bytes each and the hashes of the validation set, and while a folder is read, the names in it.
+
+    In a group of processes, see :func:`~lcnet_mm.utils.distributed.join_group`, each scores a part of the images, with
+    the same list as one process gives; ``work_dir`` must be on a disk that all of them see.
 
     Args:
         pool: Folders and lists of the images to choose from.
@@ -117,6 +123,9 @@ def mine_images(
         batch_size: Number of images per batch.
         workers: Number of processes that decode images; by default the number of cores, 0 for none.
         progress: Whether to show progress bars.
+
+    Returns:
+        The report, in the first process of a group; None in the others.
 
     Raises:
         UserError: an argument or an input is invalid, the teacher has another number of classes, too many images are
@@ -134,11 +143,15 @@ def mine_images(
             raise UserError(f'the list {out} is an input, which would be replaced; choose another name')
     make_folder(out.parent)
     seconds, done = {}, {}
-    with _locked(work_dir):
-        files = _open_work_dir(work_dir, pool, val, teacher)
+    main = is_main_process()
+    with _locked(work_dir) if main else nullcontext():
+        if main:
+            _open_work_dir(work_dir, pool, val, teacher)
+        barrier()
+        files = {name: PathFile(work_dir / name) for name in ('val', 'pool')}
         for name, paths in files.items():
             since = time.perf_counter()
-            done[name] = scan(
+            done[name] = scan_in_parts(
                 paths,
                 work_dir / f'{name}.records',
                 teacher,
@@ -150,6 +163,8 @@ def mine_images(
                 what=name,
             )
             seconds[name] = time.perf_counter() - since
+        if not main:
+            return None
         since = time.perf_counter()
         selection = select(
             work_dir / 'pool.records', work_dir / 'val.records', teacher.num_classes, top_k, max_distance
@@ -207,7 +222,7 @@ def _locked(work_dir: Path) -> Iterator[None]:
         yield
 
 
-def _open_work_dir(work_dir: Path, pool: Source, val: Source, teacher: Teacher) -> dict[str, PathFile]:
+def _open_work_dir(work_dir: Path, pool: Source, val: Source, teacher: Teacher) -> None:
     """Write the paths, and check that the folder has no records of other inputs."""
     fingerprint = dict(
         val=write_paths(work_dir / 'val', val.paths(teacher.num_classes)),
@@ -224,9 +239,9 @@ def _open_work_dir(work_dir: Path, pool: Source, val: Source, teacher: Teacher) 
                 f'work dir {work_dir} belongs to another run: {", ".join(changed)} changed since then; choose another '
                 f'one, or delete it to start again'
             )
-    files = {name: keep_paths(work_dir / name) for name in ('val', 'pool')}
+    for name in ('val', 'pool'):
+        keep_paths(work_dir / name)
     write_json(file, fingerprint)
-    return files
 
 
 def _write_selection(out: Path, paths: PathFile, selection: Selection, with_label: bool) -> None:

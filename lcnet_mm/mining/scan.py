@@ -105,6 +105,7 @@ def scan(
     max_unreadable: float,
     progress: bool = True,
     what: str = 'pool',
+    part: range | None = None,
 ) -> int:
     """Hash and score images, and append their records to a file after each batch.
 
@@ -121,6 +122,7 @@ def scan(
         max_unreadable: Largest share of unreadable images.
         progress: Whether to show a progress bar.
         what: Name of the images, for the progress bar and messages.
+        part: The images that the file is for; by default all.
 
     Returns:
         Number of records that the file already had.
@@ -128,50 +130,71 @@ def scan(
     Raises:
         UserError: too many images cannot be read or scored, or a score is not finite.
     """
+    part = range(len(paths)) if part is None else part
     done = count_records(records_file)
-    if done < len(paths):
+    if done < len(part):
         # Only complete batches: the last digits of a score may depend on the other images of its batch.
         done -= done % batch_size
     if records_file.is_file():
         with records_file.open('r+b') as file:
             file.truncate(done * RECORD.itemsize)
         if done:
-            print_log(f'{what}: {done} of {len(paths)} images have already been scored', 'current')
-    unreadable = sum(1 for _ in find_unreadable(records_file))
-    _check_share(unreadable, paths, records_file, max_unreadable, what)
+            print_log(f'{what}: {done} of {len(part)} images have already been scored', 'current')
+    unreadable = check_share(paths, records_file, max_unreadable, what, part.start)
     loader = DataLoader(
         _Images(paths, teacher.pipeline, hash_only),
         batch_size,
-        sampler=range(done, len(paths)),
+        sampler=part[done:],
         num_workers=workers,
         collate_fn=_collate,
         worker_init_fn=_one_thread,
     )
-    bar = tqdm(total=len(paths), initial=done, desc=what, unit='image', disable=not progress)
+    bar = tqdm(total=len(part), initial=done, desc=what, unit='image', disable=not progress)
+    first = part.start + done
     with records_file.open('ab') as file, bar:
         for records, inputs in loader:
             if inputs is not None:
                 scored = np.flatnonzero(records['label'] >= 0)
                 records['score'][scored], records['label'][scored] = teacher.score(inputs)
                 if not np.isfinite(records['score']).all():
-                    first = int(bar.n) + int(np.flatnonzero(~np.isfinite(records['score']))[0])
-                    raise UserError(f'the score of {paths[first]} is not finite; check the checkpoint of the teacher')
+                    wrong = first + int(np.flatnonzero(~np.isfinite(records['score']))[0])
+                    raise UserError(f'the score of {paths[wrong]} is not finite; check the checkpoint of the teacher')
             file.write(records.tobytes())
             file.flush()
+            first += len(records)
             bar.update(len(records))
             faults = int((records['label'] < 0).sum())
             if faults:
                 unreadable += faults
-                _check_share(unreadable, paths, records_file, max_unreadable, what)
+                if unreadable > max_unreadable * len(paths):
+                    check_share(paths, records_file, max_unreadable, what, part.start)
     return done
 
 
-def _check_share(count: int, paths: PathFile, records_file: Path, max_unreadable: float, what: str) -> None:
-    """Raise a UserError if too many images are unreadable."""
+def check_share(paths: PathFile, records_file: Path, max_unreadable: float, what: str, first: int = 0) -> int:
+    """Count the unreadable images.
+
+    Args:
+        paths: The images.
+        records_file: File of their records, or of those of a part.
+        max_unreadable: Largest share of unreadable images, of all.
+        what: Name of the images.
+        first: Index of the first image of the file.
+
+    Returns:
+        Their number.
+
+    Raises:
+        UserError: there are too many.
+    """
+    count = sum(1 for _ in find_unreadable(records_file))
     if count > max_unreadable * len(paths):
-        first = ', '.join(f'{paths[idx]} ({reason})' for idx, reason in islice(find_unreadable(records_file), 3))
+        named = ', '.join(
+            f'{paths[first + idx]} ({reason})' for idx, reason in islice(find_unreadable(records_file), 3)
+        )
         raise UserError(
             f'{what}: {count} of {len(paths)} images ({count / len(paths):.2%}) cannot be read, and '
-            f'max_unreadable {max_unreadable} allows {max_unreadable:.2%}; first: {first}. Allow more, or repair '
+            f'max_unreadable {max_unreadable} allows {max_unreadable:.2%}; first: {named}. Allow more, or repair '
             f'them and delete {records_file}'
         )
+    return count

@@ -100,8 +100,8 @@ def run_cli(main: Callable[[], int | None]) -> NoReturn:
         # From a data loader's worker the message comes after the worker's traceback.
         message = 'error: ' + ' '.join(str(error).rsplit('UserError: ', 1)[-1].split())
         code = 1
-    except KeyboardInterrupt:
-        message = 'interrupted'
+    except KeyboardInterrupt as error:
+        message = str(error) or 'interrupted'
         code = 130
     except BrokenPipeError:
         # The reader of the output, such as head, has gone. Python would complain once more while it closes the output.

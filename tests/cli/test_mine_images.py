@@ -97,6 +97,12 @@ def test_mistakes_are_one_line(scene, tmp_path):
     assert not (tmp_path / 'mined.txt').exists()
 
 
+def test_a_launcher_without_its_environment(scene, tmp_path, monkeypatch):
+    monkeypatch.delenv('RANK', raising=False)
+    result = mine(scene, tmp_path, launcher='pytorch')
+    assert_one_line_error(result, '--launcher pytorch needs the environment that torchrun sets')
+
+
 def test_teachers_of_configs(scene, tmp_path):
     teacher = teacher_of_config(scene / 'teacher.py', scene / 'net.pth')
     assert teacher.num_classes == CLASSES and teacher.class_names == list('abcd')

@@ -1,14 +1,18 @@
 import hashlib
+import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+import yaml
 from pycocotools.coco import COCO
 
 from lcnet_mm.demos import digits as module
-from lcnet_mm.demos import make_digits_dataset, split_scans
+from lcnet_mm.demos import make_digits_dataset, split_scans, write_yolo
 from lcnet_mm.demos.digit_images import compose_image
 from lcnet_mm.demos.digits import load_scans
+from lcnet_mm.utils.errors import UserError
 
 
 def fingerprint(folder: Path) -> dict[str, str]:
@@ -97,3 +101,22 @@ def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch):
 def test_wrong_arguments(tmp_path, kwargs):
     with pytest.raises(ValueError, match=next(iter(kwargs))):
         make_digits_dataset(tmp_path / 'digits', **kwargs)
+
+
+def test_digits_as_yolo_text_files(digits, tmp_path):
+    file = write_yolo(digits, tmp_path / 'yolo')
+    settings = yaml.safe_load(file.read_text())
+    assert settings['names'] == {index: str(index) for index in range(10)}
+    content = json.loads((digits / 'annotations' / 'instances_val2017.json').read_text())
+    found = []
+    for image in content['images']:
+        name = Path(image['file_name'])
+        assert cv2.imread(str(file.parent / settings['val'] / name)).shape[:2] == (image['height'], image['width'])
+        for line in (file.parent / 'labels' / 'val' / name.with_suffix('.txt')).read_text().splitlines():
+            label, *box = map(float, line.split())
+            x, y, w, h = np.array(box) * [image['width'], image['height'], image['width'], image['height']]
+            found.append((image['id'], int(label) + 1, x - w / 2, y - h / 2, w, h))
+    expected = [(box['image_id'], box['category_id'], *box['bbox']) for box in content['annotations']]
+    assert np.array(sorted(found)) == pytest.approx(np.array(sorted(expected)), abs=1e-3)
+    with pytest.raises(UserError, match='is not empty'):
+        write_yolo(digits, tmp_path / 'yolo')
