@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from ..engine.loading import name_files_in_errors
 from ..engine.nonfinite import NonFiniteHook
 from ..engine.progress import ProgressHook, one_line_errors
 from ..engine.resuming import ScheduleOnResumeHook
+from ..reports import check_report_folder
 from ..utils.checkpoint import find_misfits, read_checkpoint
 from ..utils.config_metrics import check_metrics
 from ..utils.config_names import check_names
@@ -115,6 +117,7 @@ def train(
     auto_scale_lr: bool = False,
     launcher: str = 'none',
     allow_partial_weights: bool = False,
+    report: str | Path | None = None,
 ) -> Runner | None:
     """Train a config, and validate it as the config says.
 
@@ -133,6 +136,8 @@ def train(
         launcher: One of :data:`LAUNCHERS`.
         allow_partial_weights: Whether to start although some of the initial weights (``load_from``, ``init_cfg``) do
             not fit the model, as ``allow_partial_weights`` of the config.
+        report: Folder for a report of the best checkpoint, or else of the last one, on the test data; see
+            :func:`~lcnet_mm.apis.test`.
 
     Returns:
         The runner after training; None if the run that was to be resumed had been finished already.
@@ -141,6 +146,11 @@ def train(
         UserError: the data or the config is wrong, the checkpoint to resume or start from cannot be read or does not
             fit, something fails during training, or ``compile`` cannot work or does not pay.
     """
+    if report is not None:
+        check_report_folder(report)
+        if cfg.get('test_dataloader') is None:
+            raise UserError('a report needs a config with test_dataloader, test_cfg and test_evaluator')
+    tested = copy.deepcopy(cfg)
     cfg.work_dir = str(work_dir)
     check_options(cfg)
     if cfg.get('train_dataloader') is None:
@@ -179,6 +189,11 @@ def train(
             if not any(type(other) is type(hook) for other in runner.hooks):
                 runner.register_hook(hook)
         runner.train()
+    if report is not None and (checkpoint := runner.message_hub.get_info('best_ckpt') or newest_checkpoint(work_dir)):
+        # It builds its runner as this module does.
+        from .test import test
+
+        test(tested, checkpoint, work_dir=work_dir, report=report, launcher=launcher)
     return runner
 
 

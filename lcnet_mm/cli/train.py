@@ -45,6 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='start although some of the initial weights (load_from, init_cfg) do not fit the model',
     )
+    parser.add_argument(
+        '--report', metavar='DIR', help='at the end, write a report of the best checkpoint here, as lcnet test does'
+    )
     add_options(parser, example='train_dataloader.batch_size=32 model.backbone.widen_factor=0.5')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='how several processes were started')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
@@ -63,4 +66,5 @@ def run(args: argparse.Namespace) -> None:
         auto_scale_lr=args.auto_scale_lr,
         launcher=args.launcher,
         allow_partial_weights=args.allow_partial_weights,
+        report=args.report,
     )
