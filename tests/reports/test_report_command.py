@@ -1,0 +1,61 @@
+"""``lcnet test --report`` and ``lcnet train --report`` on data."""
+
+import json
+
+import pytest
+import tiny_training
+from deploy_cases import save_random
+from run_tool import ROOT, assert_one_line_error, run_tool
+
+from lcnet_mm.apis import load_config
+
+SMALL = {
+    # Without a threshold an untrained net finds something.
+    'model.test_cfg.score_thr': 0.0,
+    'model.bbox_head.num_classes': 10,
+    'test_dataloader.batch_size': 2,
+    'test_dataloader.num_workers': 0,
+    'test_dataloader.persistent_workers': False,
+}
+
+
+def test_detector_on_digits(digits, tmp_path, monkeypatch):
+    """The labels are those of CocoMetric, and so is the AP."""
+    monkeypatch.setattr('lcnet_mm.reports.writing.measure_export', lambda *_: dict(missing='not now'))
+    config = ROOT / 'configs' / 'demo' / 'lcnet_0.5x_digits.py'
+    options = {
+        **SMALL,
+        'test_dataloader.dataset.data_root': f'{digits}/',
+        'test_evaluator.ann_file': f'{digits}/annotations/instances_val2017.json',
+    }
+    checkpoint = save_random(load_config(config, options), tmp_path / 'random.pth')
+    given = ['--work-dir', tmp_path / 'work', '--cfg-options', *(f'{key}={value}' for key, value in options.items())]
+    with tiny_training.without_formatting():
+        result = run_tool('test.py', config, checkpoint, '--report', tmp_path / 'report', *given)
+    assert result.returncode == 0, result.stderr
+    report = json.loads((tmp_path / 'report' / 'report.json').read_text())
+    labels = json.loads((digits / 'annotations' / 'instances_val2017.json').read_text())
+    assert report['data']['images'] == 4 == len(labels['images'])
+    assert report['data']['boxes'] == len(labels['annotations']) == sum(entry['boxes'] for entry in report['classes'])
+    assert sum(map(sum, report['confusion']['counts'][:-1])) == len(labels['annotations'])
+    # mmdet rounds to three digits.
+    assert report['ap'] == pytest.approx(report['metrics']['coco/bbox_mAP'], abs=6e-4)
+    assert report['worst'] and report['latency'] == dict(missing='not now')
+    assert 'not now' in (tmp_path / 'report' / 'report.html').read_text(encoding='utf-8')
+    # Before anything is loaded.
+    result = run_tool('test.py', config, checkpoint, '--report', tmp_path, *given)
+    assert_one_line_error(result, f'folder {tmp_path} has files and no earlier report')
+
+
+def test_training_ends_with_a_report(tmp_path):
+    """The best checkpoint, with the latency of its export."""
+    tiny_training.write_images(tmp_path / 'data' / 'train')
+    config = tiny_training.write_config(tmp_path, tmp_path / 'data')
+    with tiny_training.without_formatting():
+        result = tiny_training.train(config, tmp_path / 'work', '--report', tmp_path / 'report')
+    assert result.returncode == 0, result.stderr
+    report = json.loads((tmp_path / 'report' / 'report.json').read_text())
+    assert 'best_accuracy_top1' in report['checkpoint']
+    assert report['accuracy'] == pytest.approx(report['metrics']['accuracy/top1'] / 100)
+    assert [entry['images'] for entry in report['classes']] == [5, 5]
+    assert report['latency']['milliseconds']['1']['median'] > 0 and not report['latency']['problem']
