@@ -11,7 +11,7 @@ from .collecting import WORST
 from .content import Content, Figure, Table, confusions, describe_shapes, file_name
 from .curves import RECALLS, THRESHOLDS, Sweep
 from .drawing import draw_image
-from .figures import draw_bars, draw_curves, draw_matrix
+from .figures import draw_bars, draw_curves, draw_matrix, matrix_width
 
 
 def describe_classification(images: Sequence[dict[str, Any]], classes: Sequence[str]) -> Content:
@@ -85,7 +85,7 @@ def _draw_figures(classes: Sequence[str], matrix: np.ndarray, sweeps: Sequence[S
             draw_matrix(matrix, classes),
             'Images by class. Colors are shares of a row.',
             'png',
-            wide=len(classes) > 12,
+            matrix_width(len(classes)),
         ),
     ]
     return figures

@@ -20,14 +20,19 @@ class Figure:
         data: The bytes of an image file.
         text: How to read it.
         kind: 'svg+xml', 'png' or 'jpeg'.
-        wide: Whether it has details that need the whole width of the page.
+        min_width: Pixels of a screen below which details cannot be read; a narrower one scrolls.
     """
 
     title: str
     data: bytes
     text: str = ''
     kind: str = 'svg+xml'
-    wide: bool = False
+    min_width: int = 0
+
+    @property
+    def wide(self) -> bool:
+        """Whether it takes the whole width of the page."""
+        return self.min_width > 600
 
     @property
     def source(self) -> str:

@@ -11,7 +11,7 @@ from .collecting import WORST
 from .content import Content, Figure, Table, confusions, describe_shapes, file_name, mean
 from .curves import RECALLS, THRESHOLDS, Sweep, merge
 from .drawing import draw_boxes
-from .figures import draw_bars, draw_curves, draw_matrix
+from .figures import draw_bars, draw_curves, draw_matrix, matrix_width
 from .matching import IOUS, Truth, iou, match_classes
 from .sizes import AREAS
 
@@ -168,7 +168,7 @@ def _draw_figures(
             f'Boxes by class {text} and an IoU of at least {IOUS[0]}. Those in the last column were missed, those in '
             'the last row were found where nothing is labeled. Colors are shares of a row.',
             'png',
-            wide=len(classes) > 12,
+            matrix_width(len(classes) + 1),
         ),
     ]
     return figures

@@ -30,7 +30,7 @@ def draw_curves(x: np.ndarray, curves: Sequence[Curve], average: Curve, labels: 
         average: Name and values of the curve over all.
         labels: What x and y are.
     """
-    figure, axes = _start(5.6, 4.2)
+    figure, axes = _start(4.8, 3.8)
     named = {name for name, _ in curves}
     if len(curves) > _NAMED_CURVES:
         named = {name for name, _ in sorted(curves, key=lambda curve: float(curve[1].mean()))[:_LOWEST_CURVES]}
@@ -58,7 +58,7 @@ def draw_bars(names: Sequence[str], values: Sequence[float | None], label: str) 
         values: Their values; None for none.
         label: What the values are.
     """
-    figure, axes = _start(5.6, 4.2 if len(names) <= 15 or len(names) > _NAMED_BARS else 0.28 * len(names))
+    figure, axes = _start(4.8, 3.8 if len(names) <= 13 or len(names) > _NAMED_BARS else 0.28 * len(names))
     if len(names) > _NAMED_BARS:
         heights = sorted((value or 0 for value in values), reverse=True)
         axes.bar(range(len(names)), heights, width=1.0, color=_COLORS[0])
@@ -95,6 +95,11 @@ def draw_matrix(matrix: np.ndarray, names: Sequence[str]) -> bytes:
             text = _number(int(matrix[row, column]))
             axes.text(column, row, text, ha='center', va='center', fontsize=8, color=color)
     return _save(figure, 'png')
+
+
+def matrix_width(count: int) -> int:
+    """Return the pixels of a screen that a matrix of so many classes needs."""
+    return 0 if count <= 5 else min(180 + 36 * count, 1150)
 
 
 def _number(value: float | None) -> str:

@@ -21,19 +21,18 @@ p { margin: .3rem 0; }
 .tile { border: 1px solid var(--line); border-radius: .4rem; padding: .45rem .7rem; break-inside: avoid; }
 .tile b { display: block; font-size: 1.25rem; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; min-width: 100%; }
-th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
+table { border-collapse: separate; border-spacing: 0; font-variant-numeric: tabular-nums; }
+th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { font-size: .9rem; border-bottom: 2px solid var(--line); }
 tr { break-inside: avoid; }
 .classes tr :first-child { position: sticky; left: 0; background: #fff; border-right: 1px solid var(--line); }
-th:first-child, td.name { text-align: left; }
-td:first-child { max-width: 14rem; overflow: hidden; text-overflow: ellipsis; }
+th.name, td.name { text-align: left; }
+td.name { white-space: normal; overflow-wrap: anywhere; min-width: 7.5rem; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1.4rem; }
 figure { margin: 0; break-inside: avoid; }
 figure img { display: block; width: 100%; height: auto; }
 figure.wide { grid-column: 1 / -1; }
 .figures figure:not(.wide) img { max-width: 36rem; }
-.matrix img { min-width: 50rem; }
 figcaption b { display: block; overflow-wrap: anywhere; }
 .worst { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 21rem), 1fr)); gap: 1.2rem .9rem; }
 pre { overflow: auto; max-height: 30rem; background: #f3f5f7; padding: .7rem; font-size: .8rem; line-height: 1.4; }
@@ -48,7 +47,7 @@ pre { overflow: auto; max-height: 30rem; background: #f3f5f7; padding: .7rem; fo
   .figures { grid-template-columns: 1fr 1fr; }
   .worst { grid-template-columns: 1fr 1fr; }
   .worst:has(.wide) { grid-template-columns: 1fr; }
-  .matrix img { min-width: 0; }
+  figure img { min-width: 0 !important; }
 }
 </style>
 </head>
@@ -65,7 +64,9 @@ pre { overflow: auto; max-height: 30rem; background: #f3f5f7; padding: .7rem; fo
 {% if table.text %}<p class="soft">{{ table.text }}</p>{% endif %}
 {% if table.rows %}
 <div class="scroll {{ kind }}"><table>
-<thead><tr>{% for name in table.columns %}<th>{{ name }}</th>{% endfor %}</tr></thead>
+<thead><tr>
+{% for name in table.columns %}<th{% if table.rows[0][loop.index0] is string %} class="name"{% endif %}>{{ name }}</th>
+{% endfor %}</tr></thead>
 <tbody>
 {% for row in table.rows %}
 <tr>{% for value in row %}<td{% if value is string %} class="name"{% endif %}>{{ show(value) }}</td>{% endfor %}</tr>
@@ -75,6 +76,10 @@ pre { overflow: auto; max-height: 30rem; background: #f3f5f7; padding: .7rem; fo
 {% else %}
 <p>None.</p>
 {% endif %}
+{% endmacro %}
+{% macro image(figure) %}
+<div class="scroll"><img src="{{ figure.source }}" alt="{{ figure.title }}"
+{% if figure.min_width %} style="min-width: {{ figure.min_width }}px"{% endif %}></div>
 {% endmacro %}
 <h1>{{ title }}</h1>
 <p class="soft">{{ report.task }} · {{ report.checkpoint }} · {{ report.created }}</p>
@@ -96,7 +101,7 @@ pre { overflow: auto; max-height: 30rem; background: #f3f5f7; padding: .7rem; fo
 {% for figure in content.figures %}
 <figure{% if figure.wide %} class="wide"{% endif %}>
 <figcaption><b>{{ figure.title }}</b></figcaption>
-<div class="scroll{% if figure.wide %} matrix{% endif %}"><img src="{{ figure.source }}" alt="{{ figure.title }}"></div>
+{{ image(figure) }}
 <p class="soft">{{ figure.text }}</p></figure>
 {% endfor %}
 </div>
@@ -109,7 +114,7 @@ pre { overflow: auto; max-height: 30rem; background: #f3f5f7; padding: .7rem; fo
 <div class="worst">
 {% for figure in content.worst %}
 <figure{% if figure.wide %} class="wide"{% endif %}>
-<img src="{{ figure.source }}" alt="{{ figure.title }}">
+{{ image(figure) }}
 <figcaption class="soft"><b>{{ figure.title }}</b>{{ figure.text }}</figcaption></figure>
 {% endfor %}
 </div>

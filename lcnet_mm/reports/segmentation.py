@@ -12,10 +12,12 @@ from .collecting import WORST
 from .content import Content, Figure, Table, confusions, describe_shapes, file_name
 from .curves import RECALLS, THRESHOLDS, Sweep
 from .drawing import draw_masks
-from .figures import draw_bars, draw_curves, draw_matrix
+from .figures import draw_bars, draw_curves, draw_matrix, matrix_width
 from .sizes import AREAS
 
 _NO_CLASS = 255
+# Three images side by side.
+_ROW_WIDTH = 640
 
 
 def describe_segmentation(
@@ -118,7 +120,7 @@ def _draw_figures(
             draw_matrix(matrix, classes),
             'Pixels by class. Colors are shares of a row.',
             'png',
-            wide=len(classes) > 12,
+            matrix_width(len(classes)),
         )
     )
     return figures
@@ -139,7 +141,7 @@ def _draw_worst(
         first, other = np.unravel_index(wrong.argmax(), wrong.shape)
         text = f'{1 - shares[number]:.1%} of the pixels are wrong; most are {classes[first]} taken for {classes[other]}'
         data = draw_masks(image, (np.where(true == _NO_CLASS, len(classes), true), found), len(classes), palette)
-        figures.append(Figure(file_name(image), data, text, 'jpeg', wide=True))
+        figures.append(Figure(file_name(image), data, text, 'jpeg', _ROW_WIDTH))
     return figures
 
 
