@@ -31,7 +31,8 @@ def describe_segmentation(
         palette: RGB color of each class.
     """
     count = len(classes)
-    matrix = np.sum([image['counts'] for image in images], 0) if images else np.zeros((count, count), int)
+    sums = [image for image in images if 'counts' in image]
+    matrix = sum((image['counts'] for image in sums), np.zeros((count, count), int))
     right, true, found = np.diag(matrix), matrix.sum(1), matrix.sum(0)
     figures_of_class = [
         dict(
@@ -43,7 +44,7 @@ def describe_segmentation(
         for i in range(count)
     ]
     pixels = int(matrix.sum())
-    histograms = [image['probabilities'] for image in images if 'probabilities' in image]
+    histograms = [image['probabilities'] for image in sums if 'probabilities' in image]
     sweeps = [Sweep.of_histogram(part) for part in np.sum(histograms, 0)] if histograms else [None] * count
     rows: list[Sequence[Any]] = []
     entries = []
@@ -52,7 +53,7 @@ def describe_segmentation(
         best = curves.get('best_f1', {})
         rows.append((name, _ratio(true[i], pixels), *values.values(), best.get('f1'), best.get('threshold')))
         entries.append(dict(name=name, pixels=int(true[i]), **values, **curves))
-    regions = np.sum([image['regions'] for image in images], 0) if images else np.zeros((len(AREAS), 2), int)
+    regions = sum((image['regions'] for image in sums), np.zeros((len(AREAS), 2), int))
     by_size = {
         size: dict(pixels=int(total), recall=_ratio(hit, total))
         for size, (total, hit) in zip(AREAS, regions, strict=True)
@@ -64,7 +65,7 @@ def describe_segmentation(
             **describe_shapes(images),
             'labeled pixels': pixels,
             'classes with pixels': f'{int((true > 0).sum())} of {count}',
-            'images without a label': sum(not image['counts'].any() for image in images),
+            'images without a label': sum(not image['labeled'] for image in images),
         },
         dict(classes=entries, confusion=dict(names=list(classes), counts=matrix.tolist()), sizes=by_size),
         [
@@ -129,17 +130,12 @@ def _draw_figures(
 def _draw_worst(
     images: Sequence[dict[str, Any]], classes: Sequence[str], palette: Sequence[Sequence[int]] | None
 ) -> list[Figure]:
-    shares = np.array([np.trace(i['counts']) / max(i['counts'].sum(), 1) if 'truth' in i else 1.0 for i in images])
+    worst = sorted((image for image in images if 'truth' in image), key=lambda image: -image['wrong'])
     figures = []
-    for number in np.argsort(shares, kind='stable')[:WORST]:
-        if shares[number] == 1:
-            break
-        image = images[number]
+    for image in worst[:WORST]:
         true, found = (_read_png(image[side]) for side in ('truth', 'prediction'))
-        wrong = image['counts'].copy()
-        np.fill_diagonal(wrong, 0)
-        first, other = np.unravel_index(wrong.argmax(), wrong.shape)
-        text = f'{1 - shares[number]:.1%} of the pixels are wrong; most are {classes[first]} taken for {classes[other]}'
+        label, other = image['mistake']
+        text = f'{image["wrong"]:.1%} of the pixels are wrong; most are {classes[label]} taken for {classes[other]}'
         data = draw_masks(image, (np.where(true == _NO_CLASS, len(classes), true), found), len(classes), palette)
         figures.append(Figure(file_name(image), data, text, 'jpeg', _ROW_WIDTH))
     return figures

@@ -130,10 +130,14 @@ def test_segmentor_by_hand(tmp_path):
 
 def test_segmentor_keeps_the_masks_of_the_worst_images_only():
     metric = ReportMetric('segmentation', 2)
-    right = np.log([[[0.9, 0.9]], [[0.1, 0.1]]])
-    images = samples(metric, *[segmented([[0, 0]], right)] * 15, segmented([[1, 0]], right))
-    assert [number for number, image in enumerate(images) if 'truth' in image] == [*range(12), 15]
-    assert len(describe_segmentation(images, ['a', 'b']).worst) == 1
+    zeros = np.log([[[0.9] * 4], [[0.1] * 4]])
+    labels = [[0, 0, 0, 0], *[[1, 0, 0, 0]] * 12, [1, 1, 0, 0], [0, 0, 0, 1]]
+    images = samples(metric, *(segmented([label], zeros) for label in labels))
+    # Twelve of one wrong pixel, and one that is worse than they are.
+    assert [number for number, image in enumerate(images) if 'truth' in image] == list(range(1, 14))
+    content = describe_segmentation(images, ['a', 'b'])
+    assert [figure.text.partition('%')[0] for figure in content.worst] == ['50.0', *['25.0'] * 11]
+    assert content.values['confusion']['counts'] == [[60 - 15, 0], [15, 0]]
 
 
 def test_segmentor_of_one_output_and_an_empty_label():
