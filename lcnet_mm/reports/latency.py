@@ -44,7 +44,7 @@ def measure_export(cfg: Config, checkpoint: str | Path, image: str | Path) -> di
     lacking = [package for package in _PACKAGES if not installed(package)]
     if lacking:
         return dict(missing=f'{", ".join(lacking)} is not installed (pip install "lcnet-mm[deploy]")')
-    from ..deploy.export import deploy
+    from ..deploy.export import deploy, quiet
     from ..runtime.models import load_model
 
     try:
@@ -54,7 +54,8 @@ def measure_export(cfg: Config, checkpoint: str | Path, image: str | Path) -> di
             deploy_cfg.onnx_config.input_shape = list(spec.input_size)
         pixels = read_image(image)
         with tempfile.TemporaryDirectory() as folder:
-            export = deploy(deploy_cfg, cfg, str(cfg.filename), checkpoint, image, folder)
+            with quiet():
+                export = deploy(deploy_cfg, cfg, str(cfg.filename), checkpoint, image, folder)
             models = {threads: load_model(folder, threads) for threads in sorted({1, physical_cores()})}
             calls = {str(threads): lambda model=model: model(pixels) for threads, model in models.items()}
             times = time_in_turn(calls, _ROUNDS)

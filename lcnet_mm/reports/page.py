@@ -34,7 +34,8 @@ figure img { display: block; width: 100%; height: auto; }
 figure.wide { grid-column: 1 / -1; }
 .figures figure:not(.wide) img { max-width: 36rem; }
 figcaption b { display: block; overflow-wrap: anywhere; }
-.worst { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 21rem), 1fr)); gap: 1.2rem .9rem; }
+.worst { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 21rem), 1fr)); gap: 1.2rem .9rem;
+  align-items: start; }
 pre { overflow: auto; max-height: 30rem; background: #f3f5f7; padding: .7rem; font-size: .8rem; line-height: 1.4; }
 @page { margin: 14mm; }
 @media print {
