@@ -15,6 +15,8 @@ from lcnet_mm.reports import ReportMetric, check_report_folder, write_report
 from lcnet_mm.utils.errors import UserError
 
 BOX = [10.0, 10.0, 40.0, 40.0]
+# To save no plots, which takes most of the time.
+NO_PLOTS = ('lcnet_mm.reports.figures._save', lambda *_: b'')
 VOID = {'meta', 'img', 'br', 'link', 'input', 'hr'}
 
 
@@ -75,7 +77,7 @@ def given(tmp_path, monkeypatch):
     return cfg, tmp_path / 'last.pth', metrics, metric, Labels(tmp_path / 'cat.jpg')
 
 
-def test_page_and_json(given, tmp_path):
+def test_page_and_json(given, tmp_path, monkeypatch):
     folder = tmp_path / 'a' / 'report'
     check_report_folder(folder)
     assert not folder.exists()
@@ -97,6 +99,7 @@ def test_page_and_json(given, tmp_path):
     assert values['latency']['milliseconds']['1']['median'] == 2.5
     assert values['checkpoint_sha256'] == hashlib.sha256(b'weights').hexdigest()
     # Another one takes its place.
+    monkeypatch.setattr(*NO_PLOTS)
     page_before = file.stat().st_ino
     write_report(folder, *given)
     assert file.stat().st_ino != page_before and len(list(folder.iterdir())) == 2
@@ -119,13 +122,15 @@ def test_a_report_that_cannot_be_written_leaves_nothing(given, tmp_path, monkeyp
     def fail(*_):
         raise OSError(28, 'No space left on device', 'report.json')
 
+    monkeypatch.setattr(*NO_PLOTS)
     monkeypatch.setattr('lcnet_mm.utils.files.os.replace', fail)
     with pytest.raises(UserError, match=r'cannot be written: report\.json: No space left on device'):
         write_report(tmp_path / 'report', *given)
     assert not (tmp_path / 'report').exists()
 
 
-def test_an_image_that_is_gone(given, tmp_path):
+def test_an_image_that_is_gone(given, tmp_path, monkeypatch):
+    monkeypatch.setattr(*NO_PLOTS)
     (tmp_path / 'cat.jpg').unlink()
     Page(write_report(tmp_path / 'report', *given).read_text(encoding='utf-8'))
     assert json.loads((tmp_path / 'report' / 'report.json').read_text())['latency'] == dict(missing='no image')
