@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ from ..engine.resuming import ScheduleOnResumeHook
 from ..engine.samples import SampleImagesHook
 from ..engine.saving import use_keeping_checkpoints
 from ..engine.vis_backends import add_vis_backends
+from ..reports import check_report_folder
 from ..utils.checkpoint import find_misfits, read_checkpoint
 from ..utils.config_metrics import check_metrics
 from ..utils.config_names import check_names
@@ -119,6 +122,7 @@ def train(
     vis: Sequence[str] = (),
     patience: int | None = None,
     copy_data_to: str | Path | None = None,
+    report: str | Path | None = None,
 ) -> Runner | None:
     """Train a config, and validate it as the config says.
 
@@ -143,6 +147,8 @@ def train(
         patience: Number of evaluations without a better result after which the training ends; the result is the
             metric that decides on the best checkpoint.
         copy_data_to: Folder to copy the data to first, see :func:`~lcnet_mm.data.local_copy.copy_data`.
+        report: Folder for a report of the best checkpoint, or else of the last one, on the test data; see
+            :func:`~lcnet_mm.apis.test`.
 
     Returns:
         The runner after training; None if the run that was to be resumed had been finished already.
@@ -152,6 +158,11 @@ def train(
             fit, something fails during training, or ``compile`` cannot work or does not pay.
         TrainingInterrupted: Ctrl-C has ended the training, and it can be resumed.
     """
+    if report is not None:
+        check_report_folder(report)
+        if cfg.get('test_dataloader') is None:
+            raise UserError('a report needs a config with test_dataloader, test_cfg and test_evaluator')
+    tested = copy.deepcopy(cfg)
     cfg.work_dir = str(work_dir)
     check_options(cfg)
     if cfg.get('train_dataloader') is None:
@@ -199,6 +210,11 @@ def train(
                 runner.register_hook(hook)
         with bar.showing(runner), interrupt.listening():
             runner.train()
+    if report is not None and (checkpoint := runner.message_hub.get_info('best_ckpt') or newest_checkpoint(work_dir)):
+        # It builds its runner as this module does.
+        from .test import test
+
+        test(tested, checkpoint, work_dir=work_dir, report=report, launcher=launcher)
     return runner
 
 

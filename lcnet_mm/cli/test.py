@@ -23,6 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--show-dir', metavar='DIR', help='draw the predictions into this folder inside WORK_DIR/TIMESTAMP'
     )
+    parser.add_argument(
+        '--report',
+        metavar='DIR',
+        help='write report.html and report.json here: values by class, curves, confusions, worst images, latency',
+    )
     add_options(parser, example='test_dataloader.dataset.data_root=data/mine/')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='how several processes were started')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
@@ -38,5 +43,6 @@ def run(args: argparse.Namespace) -> None:
         work_dir=args.work_dir or cfg.get('work_dir') or default_work_dir(args.config),
         out=args.out,
         show_dir=args.show_dir,
+        report=args.report,
         launcher=args.launcher,
     )

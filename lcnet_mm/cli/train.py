@@ -63,6 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='DIR',
         help='copy the data to this folder first, on a local disk, and read it there; a complete copy is used again',
     )
+    parser.add_argument(
+        '--report', metavar='DIR', help='at the end, write a report of the best checkpoint here, as lcnet test does'
+    )
     add_options(parser, example='train_dataloader.batch_size=32 model.backbone.widen_factor=0.5')
     add_launcher(parser)
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
@@ -85,6 +88,7 @@ def run(args: argparse.Namespace) -> None:
             vis=[*args.vis, *(['tensorboard'] if args.tensorboard else [])],
             patience=args.patience,
             copy_data_to=args.copy_data_to,
+            report=args.report,
         )
     except TrainingInterrupted as error:
         # Of several processes, the first says it.
