@@ -22,14 +22,14 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--data', type=Path, metavar='DIR', default=Path('data/trees'), help='folder of the tiles')
     parser.add_argument('--work-dir', type=Path, metavar='DIR', default=Path('work_dirs/trees'))
-    parser.add_argument('--config', type=Path, default=Path(__file__).with_name('picodet_s_320_trees.py'))
+    parser.add_argument('--config', type=Path, default=Path(__file__).with_name('picodet_xs_320_trees.py'))
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
         default={},
         metavar='KEY=VALUE',
-        help='overrides of the config, such as load_from=lcnet://picodet_s_320_coco',
+        help='overrides of the config, such as load_from=lcnet://picodet_xs_320_coco',
     )
     return parser.parse_args()
 

@@ -1,9 +1,9 @@
-# PicoDet-S on tiles of aerial photographs, from scratch on two CPU cores; trees.py makes the data.
-_base_ = '../../configs/picodet_like/picodet_s_320_coco.py'
+# PicoDet-XS on tiles of aerial photographs, from scratch on two CPU cores; trees.py makes the data.
+_base_ = '../../configs/picodet_like/picodet_xs_320_coco.py'
 
 classes = ('tree',)
 data_root = 'data/trees/'
-max_epochs = 40
+max_epochs = 30
 
 model = dict(
     bbox_head=dict(num_classes=len(classes)),
@@ -20,9 +20,9 @@ train_pipeline = [
     dict(type='PackDetInputs'),
 ]
 train_dataloader = dict(
-    batch_size=16,
+    batch_size=8,
     num_workers=2,
-    collate_fn=dict(sizes=[256, 288, 320]),
+    collate_fn=dict(sizes=[224, 256, 288, 320]),
     dataset=dict(data_root=data_root, metainfo=dict(classes=classes), pipeline=train_pipeline),
 )
 val_dataloader = dict(batch_size=8, num_workers=1, dataset=dict(data_root=data_root, metainfo=dict(classes=classes)))
@@ -30,12 +30,12 @@ test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'annotations/instances_val2017.json')
 test_evaluator = val_evaluator
 
-train_cfg = dict(max_epochs=max_epochs, val_interval=5)
+train_cfg = dict(max_epochs=max_epochs, val_interval=10)
 # A higher learning rate per image than COCO's, and a larger weight decay against overfitting, as in the demo of digits.
-optim_wrapper = dict(optimizer=dict(lr=0.1, weight_decay=5e-4), clip_grad=dict(max_norm=35))
-auto_scale_lr = dict(enable=False, base_batch_size=16)
+optim_wrapper = dict(optimizer=dict(lr=0.08, weight_decay=5e-4), clip_grad=dict(max_norm=35))
+auto_scale_lr = dict(enable=False, base_batch_size=8)
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=30),
+    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=60),
     dict(
         type='CosineAnnealingLR',
         eta_min=0,
@@ -51,5 +51,5 @@ custom_hooks = [
     dict(type='SetEpochInfoHook'),
     dict(type='EMAHook', ema_type='RampedEMA', momentum=0.005, update_buffers=True),
 ]
-default_hooks = dict(channels_last=dict(type='ChannelsLastHook'), logger=dict(interval=5))
+default_hooks = dict(channels_last=dict(type='ChannelsLastHook'), logger=dict(interval=10))
 randomness = dict(seed=0)
