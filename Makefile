@@ -58,7 +58,7 @@ wheel: setup ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
 clean: ## remove caches, build output, and what the demo made
-	rm -rf build dist site ./*.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache work_dirs data/digits data/streets
+	rm -rf build dist site ./*.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache work_dirs data/digits data/streets data/trees
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
 distclean: clean ## remove VENV too

@@ -34,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--suite',
         metavar='NAME',
         help='a ready list of networks, with published figures next to the measured ones: paper-classification, '
-        'paper-ablations, paper-detection, paper-segmentation, detectors or segmentors; MODELs are measured with it',
+        'paper-ablations, paper-detection, paper-segmentation, classifiers, detectors, segmentors, mobileseg or '
+        'mobileseg-full; MODELs are measured with it',
     )
     parser.add_argument(
         '--backend',

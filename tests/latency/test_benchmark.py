@@ -178,11 +178,14 @@ def test_other_networks_build_at_a_small_size(suite, tmp_path):
 def test_mobileseg_suite_ends_with_classes_and_with_logits(tmp_path):
     entries = list(SUITES['mobileseg']())
     names = {entry.name for entry in entries}
-    assert len(names) == len(entries) == 2 * 2 * (7 + 1 + 5)
-    assert {entry.size for entry in entries} == {(512, 1024), (1024, 2048)}
+    assert len(names) == len(entries) == 2 * (7 + 1 + 5)
+    assert {entry.size for entry in entries} == {(512, 1024)}
+    full = list(SUITES['mobileseg-full']())
+    assert [entry.name for entry in full] == [entry.name for entry in entries if entry.name.endswith('classes')]
+    assert {entry.size for entry in full} == {(1024, 2048)}
     image = torch.zeros(1, 3, 64, 96)
     for entry in entries:
-        if entry.name.startswith('MobileSeg lcnet_0.5x 512x1024'):
+        if entry.name.startswith('MobileSeg lcnet_0.5x '):
             with torch.no_grad():
                 output = entry.build()(image)
             assert output.shape == ((1, 1, 64, 96) if entry.name.endswith('classes') else (1, 19, 8, 12))
