@@ -139,7 +139,7 @@ def _make_plan(task: str, data: _Data, base: str, input_size: int | None) -> _Pl
     cfg = load_config(config_path(f'configs/{base}'))
     catalog = read_catalog()
     published = next((name for name, entry in catalog.items() if entry.config == f'configs/{base}'), None)
-    backbone = f'pplcnet_{cfg.model.backbone.get("widen_factor", 1.0):g}x_in1k'
+    backbone: str | None = f'pplcnet_{cfg.model.backbone.get("widen_factor", 1.0):g}x_in1k'
     if published or cfg.model.backbone.type != 'PPLCNet' or backbone not in catalog:
         backbone = None
     own = _size_of(task, cfg)

@@ -45,7 +45,7 @@ def measure_export(cfg: Config, checkpoint: str | Path, image: str | Path) -> di
     if lacking:
         return dict(missing=f'{", ".join(lacking)} is not installed (pip install "lcnet-mm[deploy]")')
     from ..deploy.export import deploy, quiet
-    from ..runtime.models import load_model
+    from ..runtime.loading import load_model
 
     try:
         spec = resolve_config(cfg)

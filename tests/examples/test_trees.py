@@ -91,6 +91,7 @@ def test_wrong_inputs_are_named(example, photographs, tmp_path, monkeypatch):
         tiles.read_boxes(tmp_path / 'damaged.xml')
 
 
+@pytest.mark.slow
 def test_the_example_trains_evaluates_and_draws(example, photographs, tmp_path, monkeypatch, capsys):
     _, trees = example
     monkeypatch.syspath_prepend(photographs.parents[1])

