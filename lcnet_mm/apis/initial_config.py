@@ -221,8 +221,8 @@ param_scheduler = [
 custom_hooks = [{hooks}
     # The evaluated weights are an average over about a tenth of the training.
     dict(type='EMAHook', ema_type='RampedEMA', momentum={momentum:.2g}, update_buffers=True),
-    # Stops when {_PATIENCE} evaluations in turn were no better.
-    dict(type='EarlyStoppingHook', monitor='{metric}', rule='greater', patience={_PATIENCE}),
+    # Stops when {_PATIENCE} evaluations in turn were no better; lcnet train --patience sets another number.
+    dict(type='PatienceHook', monitor='{metric}', rule='greater', patience={_PATIENCE}),
 ]
 default_hooks = dict(
     channels_last=dict(type='ChannelsLastHook'),  # faster depthwise convolutions on a CPU

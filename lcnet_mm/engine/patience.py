@@ -13,6 +13,10 @@ from ..utils.errors import UserError
 
 # Where the message hub, which every checkpoint contains, has the count.
 _COUNT = 'patience'
+# What decides on the best checkpoint.
+_KEYS = ('save_best', 'rule')
+# What another number of evaluations replaces.
+_STOPPING = ('EarlyStoppingHook', 'PatienceHook')
 
 
 @HOOKS.register_module()
@@ -43,6 +47,8 @@ class PatienceHook(EarlyStoppingHook):
 def stop_early(cfg: Config, patience: int) -> None:
     """Let a training stop after as many evaluations without a better result of the metric of the best checkpoint.
 
+    It takes the place of what the config has for this.
+
     Args:
         cfg: The config, whose ``default_hooks.checkpoint.save_best`` names the metric; of several, the first counts.
         patience: Number of evaluations.
@@ -61,7 +67,5 @@ def stop_early(cfg: Config, patience: int) -> None:
         )
     # Less than any metric is rounded to, so that a metric that stays as it is counts as no improvement.
     stopping = dict(type='PatienceHook', monitor=best, rule=rule, patience=patience, min_delta=1e-4)
-    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), stopping]
-
-
-_KEYS = ('save_best', 'rule')
+    others = [hook for hook in cfg.get('custom_hooks') or [] if hook['type'] not in _STOPPING]
+    cfg.custom_hooks = [*others, stopping]

@@ -7,10 +7,10 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
-import cv2
 from tqdm import tqdm
 
 from ..utils.errors import UserError, run_cli
@@ -22,10 +22,8 @@ from .drawing import draw, to_json
 from .loading import load_model
 from .models import Model
 from .tracking import Tracker
+from .video import VideoSource, VideoWriter, count_frames, is_video
 
-VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm')
-# Of a video or camera that does not say its own.
-_FRAME_RATE = 25.0
 _OVERLAP = 0.2
 
 
@@ -38,7 +36,10 @@ def main() -> int:
     )
     parser.add_argument('model', help="the export's folder, or its model.json or an .xml of it")
     parser.add_argument(
-        'inputs', nargs='+', metavar='IMAGE|DIR|VIDEO|CAMERA', help='images and folders, or one video, or a number'
+        'inputs',
+        nargs='+',
+        metavar='IMAGE|DIR|VIDEO|CAMERA|URL',
+        help='images and folders, or one video, or the number of a camera, or the address of a stream (rtsp, http)',
     )
     parser.add_argument('--out', required=True, metavar='DIR', help='folder of the drawings and predictions.json')
     parser.add_argument('--score-thr', type=float, default=0.3, help='least score of a detection (default: 0.3)')
@@ -71,14 +72,12 @@ def main() -> int:
     if args.overlap is not None and args.tile is None:
         raise UserError('--overlap is for --tile; add it')
     first = args.inputs[0]
-    is_camera = first.isascii() and first.isdigit() and not Path(first).exists()
-    if is_camera or (Path(first).suffix.lower() in VIDEO_SUFFIXES and not Path(first).is_dir()):
+    if is_video(first):
         if len(args.inputs) > 1:
             raise UserError(f'{first} must be the only input')
-        if not is_camera and not Path(first).is_file():
-            raise UserError(f'video {first} does not exist')
-        folder = ResultFolder(args.out, [] if is_camera else [Path(first)])
-        return run_video(_open_model(args), int(first) if is_camera else first, folder, args)
+        source = VideoSource(first)
+        folder = ResultFolder(args.out, [Path(first)] if source.kind == 'video' else [])
+        return run_video(_open_model(args), source, folder, args)
     if args.track:
         raise UserError(f'--track is for a video or a camera, and {first} is neither')
     images = find_images(args.inputs)
@@ -134,28 +133,21 @@ def run_images(model: Model, images: list[Path], writer: PredictionWriter, args:
     return 1 if writer.failures else 0
 
 
-def run_video(model: Model, source: int | str, folder: ResultFolder, args: argparse.Namespace) -> int:
-    """Predict the frames of a video or a camera; writes ``video.mp4`` and ``predictions.json``."""
-    max_frames = args.max_frames
-    capture = cv2.VideoCapture(source)
-    if not capture.isOpened():
-        raise UserError(f'{"camera" if isinstance(source, int) else "video"} {source} cannot be opened')
+def run_video(model: Model, source: VideoSource, folder: ResultFolder, args: argparse.Namespace) -> int:
+    """Predict the frames of a video, a camera or a stream; writes ``video.mp4`` and ``predictions.json``."""
     folder.make()
     (target,) = folder.name('video', '.mp4')
     frames: list[dict[str, Any]] = []
+    tracker = Tracker(source.rate, args.score_thr) if args.track else None
     # The codec is chosen by the suffix, so that the unfinished video needs a folder.
-    with tempfile.TemporaryDirectory(dir=folder.folder, prefix='.partial-') as partial_dir:
+    with (
+        tempfile.TemporaryDirectory(dir=folder.folder, prefix='.partial-') as partial_dir,
+        tqdm(total=args.max_frames or source.count or None, unit='frame') as bar,
+    ):
         partial = Path(partial_dir, target.name)
-        rate = capture.get(cv2.CAP_PROP_FPS) or _FRAME_RATE
-        video = _Video(partial, rate)
-        tracker = Tracker(rate, args.score_thr) if args.track else None
-        total = max_frames or (None if isinstance(source, int) else count_frames(source) or None)
-        bar = tqdm(total=total, unit='frame')
+        video = VideoWriter(partial, source.rate)
         try:
-            while max_frames is None or len(frames) < max_frames:
-                read, image = capture.read()
-                if not read:
-                    break
+            for image in islice(source, args.max_frames):
                 result = _predict(model, image, args)
                 if tracker is not None:
                     result = tracker.update(result)
@@ -166,62 +158,22 @@ def run_video(model: Model, source: int | str, folder: ResultFolder, args: argpa
             # The end of a camera: what was seen is kept.
             pass
         finally:
-            bar.close()
-            capture.release()
             video.close()
         if not frames:
             folder.remove_if_new()
-            raise UserError(f'{source} has no frame that can be decoded (images end with {", ".join(IMAGE_SUFFIXES)})')
+            raise UserError(
+                f'{source.name} has no frame that can be decoded (images end with {", ".join(IMAGE_SUFFIXES)})'
+            )
         if count_frames(partial) < len(frames):
             raise UserError(f'video {target} cannot be written in full; is the disk full?')
         os.replace(partial, target)
-    file = folder.write_json(dict(source=str(source), video=str(target), frames=frames))
+    file = folder.write_json(dict(source=source.name, video=str(target), frames=frames))
     print(f'{len(frames)} frames in {target}, predictions in {file}')
-    expected = 0 if isinstance(source, int) else count_frames(source)
-    if max_frames is None and len(frames) < expected:
-        print(f'note: {source} says that it has {expected} frames; the others cannot be decoded', file=sys.stderr)
+    if args.max_frames is None and len(frames) < source.count:
+        print(
+            f'note: {source.name} says that it has {source.count} frames; the others cannot be decoded', file=sys.stderr
+        )
     return 0
-
-
-def count_frames(file: str | Path) -> int:
-    """Return the number of frames that a video says it has; 0 where it cannot be opened or does not know."""
-    capture = cv2.VideoCapture(str(file))
-    count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
-    capture.release()
-    return max(count, 0)
-
-
-class _Video:
-    """A video file, opened at the first frame, whose size it has.
-
-    Args:
-        file: The file.
-        rate: Frames per second.
-    """
-
-    def __init__(self, file: Path, rate: float) -> None:
-        self._file, self._rate = file, rate
-        self._writer: cv2.VideoWriter | None = None
-        self._size: tuple[int, int] = (0, 0)
-
-    def write(self, image: Any) -> None:
-        """Add a frame; one of another size is resized, which the writer of OpenCV would leave out.
-
-        Raises:
-            UserError: the size cannot be written as MP4.
-        """
-        height, width = image.shape[:2]
-        if self._writer is None:
-            self._size = (width, height)
-            self._writer = cv2.VideoWriter(str(self._file), cv2.VideoWriter.fourcc(*'mp4v'), self._rate, self._size)
-            if not self._writer.isOpened():
-                raise UserError(f'a video of {width}x{height} pixels cannot be written as {self._file.name}')
-        self._writer.write(image if (width, height) == self._size else cv2.resize(image, self._size))
-
-    def close(self) -> None:
-        """Finish the file."""
-        if self._writer is not None:
-            self._writer.release()
 
 
 if __name__ == '__main__':

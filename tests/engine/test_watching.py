@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 import tiny_training
+from mmengine.config import Config
 from mmengine.logging import MessageHub
 from run_tool import assert_one_line_error, forget_runs, run_tool
 from tiny_training import without_formatting, write_config, write_images
@@ -23,6 +24,7 @@ from tiny_training import without_formatting, write_config, write_images
 from lcnet_mm.apis import load_config, train
 from lcnet_mm.engine import PatienceHook
 from lcnet_mm.engine.curves import draw_curves
+from lcnet_mm.engine.patience import stop_early
 from lcnet_mm.utils.errors import UserError
 
 
@@ -155,6 +157,18 @@ def test_an_evaluation_without_a_result_does_not_count():
         hook.after_val_epoch(runner, metrics)
         assert hook.wait_count == waited
     assert runner.train_loop.stop_training is True
+
+
+def test_patience_takes_the_place_of_what_the_config_has():
+    cfg = Config(
+        dict(
+            default_hooks=dict(checkpoint=dict(save_best='mIoU')),
+            custom_hooks=[dict(type='EMAHook'), dict(type='EarlyStoppingHook', monitor='mIoU', patience=9)],
+        )
+    )
+    stop_early(cfg, 3)
+    assert [hook.type for hook in cfg.custom_hooks] == ['EMAHook', 'PatienceHook']
+    assert cfg.custom_hooks[1].patience == 3
 
 
 def test_patience_needs_a_metric(config, tmp_path):
