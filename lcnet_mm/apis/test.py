@@ -69,7 +69,9 @@ def test(
     runner = build_runner(cfg, ('test',))
     progress = ProgressHook()
     with one_line_errors(runner, progress):
-        check_trained_classes(cfg, load_weights(runner.model, local_checkpoint(checkpoint)), 'test')
+        classes = check_trained_classes(cfg, load_weights(runner.model, local_checkpoint(checkpoint)), 'test')
+        for finding in classes.warnings:
+            runner.logger.warning(finding.sentence())
         with as_user_error('the test data cannot be loaded', *BUILD_ERRORS):
             loader = runner.build_dataloader(runner._test_dataloader, seed=runner.seed)  # type: ignore[arg-type]
         dataset: Any = loader.dataset

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import tiny_training
+import torch
 from deploy_cases import CLASSIFIER, save_image, save_random
 from mmengine.config import Config
 from run_tool import ROOT, assert_one_line_error, run_tool
@@ -35,6 +36,9 @@ def test_detector_on_digits(digits, tmp_path, monkeypatch):
         'test_evaluator.ann_file': f'{digits}/annotations/instances_val2017.json',
     }
     checkpoint = save_random(load_config(config, options), tmp_path / 'random.pth')
+    content = torch.load(checkpoint)
+    content['meta'] = dict(dataset_meta=dict(classes=[f'digit {i}' for i in range(10)]))
+    torch.save(content, checkpoint)
     given = ['--work-dir', tmp_path / 'work', '--cfg-options', *(f'{key}={value}' for key, value in options.items())]
     with tiny_training.without_formatting():
         result = run_tool('test.py', config, checkpoint, '--report', tmp_path / 'report', *given)
@@ -46,6 +50,8 @@ def test_detector_on_digits(digits, tmp_path, monkeypatch):
     assert sum(map(sum, report['confusion']['counts'][:-1])) == len(labels['annotations'])
     # mmdet rounds to three digits.
     assert report['ap'] == pytest.approx(report['metrics']['coco/bbox_mAP'], abs=6e-4)
+    (log,) = (tmp_path / 'work').rglob('*.log')
+    assert log.read_text().count('classes differ from those of the checkpoint') == 1
     assert report['worst'] and report['latency'] == dict(missing='not now')
     assert 'not now' in (tmp_path / 'report' / 'report.html').read_text(encoding='utf-8')
     # Before anything is loaded.
