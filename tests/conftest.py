@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -20,6 +21,9 @@ torch.set_num_threads(1 if 'PYTEST_XDIST_WORKER' in os.environ else 2)
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make a folder for the exports that several tests use, in whichever process they run."""
+    # A shell ignores Ctrl-C in what it starts in the background, and tests of Ctrl-C would inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, 'workerinput'):
         folder = tempfile.TemporaryDirectory(prefix='lcnet_mm_exports_')
         os.environ['LCNET_MM_TEST_EXPORTS'] = folder.name

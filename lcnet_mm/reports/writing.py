@@ -99,9 +99,10 @@ def write_report(
         checkpoint=str(checkpoint),
         checkpoint_sha256=sha256(checkpoint) if Path(checkpoint).is_file() else None,
         created=datetime.now().astimezone().isoformat(timespec='seconds'),
-        metrics={name: _plain(value) for name, value in metrics.items()},
+        metrics=_plain(metrics),
         data=content.data,
-        **content.values,
+        # A network whose outputs are NaN has thresholds that are.
+        **_plain(content.values),
         worst=[dict(image=figure.title, text=figure.text) for figure in content.worst],
         latency=latency,
         notes=content.notes,
@@ -155,17 +156,21 @@ def _describe(
 
 
 def _plain(value: Any) -> Any:
-    """Return a metric as JSON has it, which has no NaN."""
+    """Return values as JSON has them, which has no NaN."""
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
+    if isinstance(value, dict):
+        return {name: _plain(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
     if isinstance(value, float):
         return value if np.isfinite(value) else None
-    return value if isinstance(value, int | str | list) else str(value)
+    return value if value is None or isinstance(value, int | str) else str(value)
 
 
 def _show(value: Any) -> str:
     """Return a value for a table."""
-    if value is None:
+    if value is None or value != value:
         return '-'
     if isinstance(value, float):
         return f'{value:.3f}' if abs(value) < 100 else f'{value:.1f}'

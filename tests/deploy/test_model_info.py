@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from deploy_cases import CLASSIFIER, RTMDET, SEGMENTOR, detector_config, export
 from mmengine.config import Config
+from model_api.adapters import OpenvinoAdapter
 from model_api.models import Model
 
 from lcnet_mm.deploy.model_info import make_model_info, write_model_info
@@ -16,6 +17,11 @@ from lcnet_mm.utils.openvino import openvino_core
 
 FILES = ('end2end.xml', 'end2end.onnx')
 GFL = detector_config('gfl', 3)
+
+
+def open_model(file, **configuration):
+    """Open a file as users of Model API do, on the Core of this process: several must not be destroyed out of order."""
+    return Model.create_model(OpenvinoAdapter(openvino_core(), str(file), device='CPU'), configuration=configuration)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +39,7 @@ def test_detector(config, size, resize, tmp_path):
     kept = np.prod(whole[:, 2:] - whole[:, :2], axis=1) > 1
     assert kept.sum() > 10
     for name in FILES:
-        model = Model.create_model(str(result.work_dir / name))
+        model = open_model(result.work_dir / name)
         assert model.params.resize_type == resize
         found = model(image)
         # OpenVINO resizes images and OpenCV resizes them a little differently, so that equal scores change places.
@@ -61,9 +67,9 @@ def test_segmentor(tmp_path):
     pixels, _ = segmentor.prepare(image)
     logits = segmentor.compiled([pixels[None]])['output'][0]
     for name in FILES:
-        file = str(result.work_dir / name)
-        np.testing.assert_array_equal(Model.create_model(file)(image), segmentor(image))
-        soft = Model.create_model(file, configuration={'return_soft_prediction': True})(image).soft_prediction
+        file = result.work_dir / name
+        np.testing.assert_array_equal(open_model(file)(image), segmentor(image))
+        soft = open_model(file, return_soft_prediction=True)(image).soft_prediction
         expected = cv2.resize(logits.transpose(1, 2, 0), image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
         np.testing.assert_allclose(soft, expected, atol=0.02 * logits.std())
 
@@ -74,7 +80,7 @@ def test_classifier(tmp_path):
     image = np.full((70, 110, 3), (200, 60, 20), np.uint8)
     expected = Classifier(result.work_dir)(image)
     for name in FILES:
-        found = Model.create_model(str(result.work_dir / name))(image)
+        found = open_model(result.work_dir / name)(image)
         np.testing.assert_allclose(found.raw_scores, expected, atol=1e-5)
         assert [label.id for label in found.top_labels] == list(np.argsort(-expected)[:5])
 

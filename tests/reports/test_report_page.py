@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 
 from lcnet_mm.reports import ReportMetric, check_report_folder, write_report
@@ -103,6 +104,18 @@ def test_page_and_json(given, tmp_path, monkeypatch):
     page_before = file.stat().st_ino
     write_report(folder, *given)
     assert file.stat().st_ino != page_before and len(list(folder.iterdir())) == 2
+
+
+def test_outputs_that_are_not_finite(given, tmp_path, monkeypatch):
+    """A training that went wrong has a report too, and JSON has no NaN."""
+    monkeypatch.setattr(*NO_PLOTS)
+    metric = ReportMetric('classification', 2)
+    sample = dict(gt_label=torch.tensor([0]), pred_score=torch.tensor([np.nan, np.nan]))
+    metric.process({}, [dict(img_path=str(tmp_path / 'cat.jpg'), ori_shape=(50, 60), **sample)])
+    metric.compute_metrics(metric.results)
+    write_report(tmp_path / 'report', *given[:2], {}, metric, given[4])
+    text = (tmp_path / 'report' / 'report.json').read_text()
+    assert 'NaN' not in text and json.loads(text)['classes'][0]['best_f1']['threshold'] is None
 
 
 def test_folders_that_are_not_reports(tmp_path):

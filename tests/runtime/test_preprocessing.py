@@ -65,6 +65,7 @@ def test_every_box_is_clipped_to_the_image():
     """Those of heads too that do not clip their boxes themselves."""
     detector = object.__new__(Detector)
     detector.description = dict(output=dict(form='end2end'))
+    detector.classes, detector.score_threshold, detector._selected = ['a', 'b'], 0.0, None
     dets = np.array([[-10, 5, 70, 90, 0.9], [8, 8, 16, 16, 0.5], [0, 0, 0, 0, 0]], np.float32)
     # An image of 100 x 50 pixels, resized to 64 x 64.
     geometry = Geometry((50, 100), (0.64, 1.28), (64, 64))
