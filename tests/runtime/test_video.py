@@ -52,6 +52,8 @@ def camera():
             pass
 
     server = HTTPServer(('127.0.0.1', 0), Handler)
+    # OpenCV closes a connection as it likes.
+    server.handle_error = lambda *_: None
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f'http://127.0.0.1:{server.server_port}/stream.mjpg', connections
