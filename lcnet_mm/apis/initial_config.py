@@ -37,6 +37,8 @@ _LARGEST_BATCH = {'cpu': 16, 'cuda': 32}
 _STEPS, _EPOCHS = 3000, (20, 150)
 _EVALUATIONS, _PATIENCE = 25, 8
 _DIVISOR = 32
+# Where the data have no test split.
+_SAME = 'test_dataloader = val_dataloader\ntest_evaluator = val_evaluator\n'
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class _Data:
     classes: list[str]
     train_images: int
     suffix: str
+    # The split that lcnet test evaluates.
+    test: str
 
 
 @dataclass(frozen=True)
@@ -125,13 +129,13 @@ def _read_data(folder: Path, task: str) -> _Data:
     try:
         content = json.loads(file.read_text(encoding='utf-8'))
         found, classes, splits = content['task'], [str(name) for name in content['classes']], content['splits']
-        count = int(splits['train']['images'])
+        count, test = int(splits['train']['images']), 'test' if 'test' in splits else 'val'
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f'{file} is damaged; convert the data again') from error
     if found != task:
         raise UserError(f'{folder} was converted for {found}, not for {task}')
     images = sorted((folder / 'images' / 'train').glob('*')) if task == SEGMENTATION else []
-    return _Data(f'{folder.as_posix()}/', classes, count, images[0].suffix if images else '.png')
+    return _Data(f'{folder.as_posix()}/', classes, count, images[0].suffix if images else '.png', test)
 
 
 def _make_plan(task: str, data: _Data, base: str, input_size: int | None) -> _Plan:
@@ -180,7 +184,9 @@ backbone_weights = dict(type='Pretrained', checkpoint='{SCHEME}{plan.backbone}',
 """
     else:
         weights = '# No weights of this model are published: the training starts from random ones.\n'
-    place = 'a GPU' if plan.device == 'cuda' else 'a CPU'
+    limit = f'Up to {_LARGEST_BATCH[plan.device]} images on a GPU'
+    if plan.device == 'cpu':
+        limit = f'As many images as fit into half of the memory, up to {_LARGEST_BATCH["cpu"]} on a CPU'
     return f"""\
 # Train: lcnet train THIS_FILE. Evaluate: lcnet test THIS_FILE CHECKPOINT.
 _base_ = 'lcnet_mm::{plan.base}'
@@ -190,7 +196,7 @@ data_root = {data.root!r}
 {weights}
 # {data.train_images} training images: about {_STEPS} steps, but from {_EPOCHS[0]} to {_EPOCHS[1]} epochs.
 max_epochs = {plan.epochs}
-# As many images as fit into half of the memory, up to {_LARGEST_BATCH[plan.device]} on {place}.
+# {limit}.
 batch_size = {plan.batch}
 num_workers = {min(4, os.cpu_count() or 1)}
 """
@@ -241,6 +247,7 @@ def _detection(data: _Data, plan: _Plan) -> str:
         if plan.resized
         else ''
     )
+    test = _evaluated('test') if data.test == 'test' else _SAME
     return f"""
 model = dict({_backbone(plan)}bbox_head=dict(num_classes=len(classes)))
 train_dataloader = dict(
@@ -255,19 +262,22 @@ train_dataloader = dict(
         filter_cfg=dict(filter_empty_gt=False),
     ),
 )
-val_dataloader = dict(
+{_evaluated('val')}{test}{_schedule(plan, 'coco/bbox_mAP', hooks)}{resize}"""
+
+
+def _evaluated(split: str) -> str:
+    """Write the data and the evaluator of a detector for a split."""
+    return f"""{split}_dataloader = dict(
     num_workers=num_workers,
     dataset=dict(
         data_root=data_root,
         metainfo=dict(classes=classes),
-        ann_file='annotations/val.json',
-        data_prefix=dict(img='val/'),
+        ann_file='annotations/{split}.json',
+        data_prefix=dict(img='{split}/'),
     ),
 )
-test_dataloader = val_dataloader
-val_evaluator = dict(ann_file=data_root + 'annotations/val.json')
-test_evaluator = val_evaluator
-{_schedule(plan, 'coco/bbox_mAP', hooks)}{resize}"""
+{split}_evaluator = dict(ann_file=data_root + 'annotations/{split}.json')
+"""
 
 
 def _segmentation(data: _Data, plan: _Plan) -> str:
@@ -279,6 +289,9 @@ def _segmentation(data: _Data, plan: _Plan) -> str:
         data_prefix=dict(img_path='images/{0}', seg_map_path='labels/{0}'),
         pipeline={1}_pipeline,
     ),"""
+    test = 'val_dataloader'
+    if data.test == 'test':
+        test = f'dict(\n    num_workers=num_workers,\n{split.format("test", "test")}\n)'
     return f"""
 palette = {colors}
 size = ({plan.size}, {plan.size})
@@ -310,13 +323,15 @@ train_dataloader = dict(
     batch_size=batch_size,
     num_workers=num_workers,
     sampler=dict(type='DefaultSampler'),
+    # A last batch of one image is too few for batch norm.
+    drop_last=True,
 {split.format('train', 'train')}
 )
 val_dataloader = dict(
     num_workers=num_workers,
 {split.format('val', 'test')}
 )
-test_dataloader = val_dataloader
+test_dataloader = {test}
 log_processor = dict(by_epoch=True)
 {_schedule(plan, 'mIoU')}"""
 
@@ -352,7 +367,10 @@ val_dataloader = dict(
     num_workers=num_workers,
     dataset=dict(_delete_=True, **dataset, data_prefix='val', pipeline={pipelines[1]}),
 )
-test_dataloader = val_dataloader
+test_dataloader = dict(
+    num_workers=num_workers,
+    dataset=dict(_delete_=True, **dataset, data_prefix='{data.test}', pipeline={pipelines[1]}),
+)
 val_evaluator = dict(topk=(1,))
 test_evaluator = val_evaluator
 {_schedule(plan, 'accuracy/top1')}"""

@@ -109,6 +109,25 @@ def test_classifier(folders, size, tmp_path):
     build_model(cfg)
 
 
+def test_a_test_split_is_what_is_tested(outlines, folders, tmp_path):
+    format_cases.write_yolo(tmp_path / 'source')
+    convert_dataset(tmp_path / 'source', tmp_path / 'boxes', val=0.2, test=0.2)
+    cfg = write(tmp_path, 'detect', tmp_path / 'boxes')
+    assert cfg.test_dataloader.dataset.ann_file == 'annotations/test.json'
+    assert cfg.test_evaluator.ann_file.endswith('annotations/test.json')
+    assert cfg.val_evaluator.ann_file.endswith('annotations/val.json')
+    assert check_config(cfg).ok
+    convert_dataset(
+        outlines.parent / 'source', tmp_path / 'maps', val=0.2, test=0.2, classes=['background', 'bolt', 'nut']
+    )
+    cfg = write(tmp_path, 'segment', tmp_path / 'maps')
+    assert cfg.test_dataloader.dataset.data_prefix.img_path == 'images/test' and check_config(cfg).ok
+    convert_dataset(folders.parent / 'source', tmp_path / 'classes', val=0.3, test=0.3)
+    cfg = write(tmp_path, 'classify', tmp_path / 'classes')
+    assert cfg.test_dataloader.dataset.data_prefix == 'test'
+    assert write(tmp_path, 'classify', folders).test_dataloader.dataset.data_prefix == 'val'
+
+
 @pytest.mark.parametrize('task', ['detect', 'segment', 'classify'])
 def test_every_model_gives_a_config(task, boxes, outlines, folders, tmp_path):
     data = dict(detect=boxes, segment=outlines, classify=folders)[task]
