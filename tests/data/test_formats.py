@@ -87,6 +87,30 @@ def test_groups_and_lists(tmp_path):
         convert_dataset(tmp_path / 'source', tmp_path / 'c', group_by='video(.)')
 
 
+def test_folders_of_roboflow_are_splits_and_groups_that_have_no_effect_are_named(tmp_path):
+    for split, count in (('train', 3), ('valid', 2), ('test', 1)):
+        folder = tmp_path / 'source' / split
+        format_cases.write_coco(folder / 'all')
+        (annotations,) = (folder / 'all').rglob('*.json')
+        content = json.loads(annotations.read_text())
+        content['images'] = content['images'][1 : 1 + count]
+        known = {image['id'] for image in content['images']}
+        content['annotations'] = [entry for entry in content['annotations'] if entry['image_id'] in known]
+        (folder / '_annotations.coco.json').write_text(json.dumps(content))
+        for index, image in enumerate(content['images']):
+            # Of other content than those of the other splits.
+            image_file = folder / Path(image['file_name']).name
+            pixels = np.full((image['height'], image['width'], 3), 40 * index + len(split) + ord(split[0]), np.uint8)
+            cv2.imwrite(str(image_file), pixels)
+        shutil.rmtree(folder / 'all')
+    conversion = convert_dataset(tmp_path / 'source', tmp_path / 'out', group_by='part(.)')
+    assert {split: counts['images'] for split, counts in conversion.splits.items()} == dict(train=3, val=2, test=1)
+    assert 'group_by has no effect on the splits of the source; give val to split anew' in conversion.remarks
+    (tmp_path / 'val.txt').write_text('a.png')
+    with pytest.raises(UserError, match='group_by has no effect'):
+        convert_dataset(tmp_path / 'source', tmp_path / 'b', val_list=tmp_path / 'val.txt', group_by='part(.)')
+
+
 def test_splits_are_stratified():
     labels = [['a']] * 80 + [['b']] * 15 + [['c']] * 5
     for seed in range(5):

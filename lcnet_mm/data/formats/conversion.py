@@ -109,7 +109,7 @@ def convert_dataset(
     """
     root, target = Path(source), Path(out_dir)
     lists = {split: Path(file) for split, file in (('val', val_list), ('test', test_list)) if file is not None}
-    _check_choices(root, target, val, test, lists)
+    _check_choices(root, target, val, test, lists, group_by)
     read = _read(root, format, classes, Path(images) if images else None)
     if not read.classes:
         raise UserError(f'{root} has no label, or none of its images was found; name their folder with images')
@@ -230,7 +230,14 @@ def _read(root: Path, format: str | None, classes: Sequence[str] | None, images:
     return readers[format](root, classes, images)
 
 
-def _check_choices(root: Path, target: Path, val: float | None, test: float | None, lists: dict[str, Path]) -> None:
+def _check_choices(
+    root: Path,
+    target: Path,
+    val: float | None,
+    test: float | None,
+    lists: dict[str, Path],
+    group_by: str | None,
+) -> None:
     if not root.exists():
         raise UserError(f'{root} does not exist')
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -243,6 +250,8 @@ def _check_choices(root: Path, target: Path, val: float | None, test: float | No
         raise UserError(f'test must be from 0 to less than 1, got {test}')
     if (0.2 if val is None else val) + (test or 0) >= 1:
         raise UserError('val and test leave no image for training; their sum must be less than 1')
+    if lists and group_by is not None:
+        raise UserError('group_by has no effect on splits that are given by lists; leave one of them out')
     if lists and (val is not None or test is not None):
         raise UserError('the splits are given by lists and by shares; give one of them')
 
@@ -297,6 +306,8 @@ def _split(
     given = [item.split for item in items]
     if val is None and test is None and all(given) and {'train', 'val'} <= set(given):
         read.remarks.add('the splits are those of the source')
+        if group_by is not None:
+            read.remarks.add('group_by has no effect on the splits of the source; give val to split anew')
         return [split for split in given if split]
     ratios = dict(val=0.2 if val is None else val, test=test or 0.0)
     if val is None and any(given):

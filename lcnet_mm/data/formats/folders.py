@@ -10,18 +10,10 @@ from PIL import Image
 
 from ...utils.errors import UserError
 from .finding import visible_files, visible_images
-from .samples import CLASSIFICATION, SEGMENTATION, Item, Remarks, Source
+from .samples import CLASSIFICATION, SEGMENTATION, SPLIT_FOLDERS, Item, Remarks, Source
 
 _IMAGE_FOLDERS = ('images', 'JPEGImages', 'img', 'imgs')
 _MASK_FOLDERS = ('masks', 'labels', 'SegmentationClass', 'mask', 'annotations', 'Annotations')
-_SPLIT_NAMES = {
-    'train': 'train',
-    'training': 'train',
-    'val': 'val',
-    'valid': 'val',
-    'validation': 'val',
-    'test': 'test',
-}
 IGNORED = 255
 
 
@@ -37,7 +29,7 @@ def read_class_folders(root: Path, classes: Sequence[str] | None = None) -> Sour
         UserError: a folder is not among the given classes.
     """
     remarks, items = Remarks(), []
-    splits = {path: _SPLIT_NAMES[path.name] for path in visible_folders(root) if path.name in _SPLIT_NAMES}
+    splits = {path: SPLIT_FOLDERS[path.name] for path in visible_folders(root) if path.name in SPLIT_FOLDERS}
     names: set[str] = set()
     for place, split in splits.items() or ((root, None),):
         for folder in visible_folders(place):
@@ -89,7 +81,7 @@ def read_masks(root: Path, classes: Sequence[str] | None = None, images: Path | 
                 path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name,
                 path,
                 mask=mask,
-                split=_SPLIT_NAMES.get(first),
+                split=SPLIT_FOLDERS.get(first),
                 labeled=mask is not None,
             )
         )

@@ -17,6 +17,10 @@ Size = tuple[int, int]
 
 DETECTION, SEGMENTATION, CLASSIFICATION = 'detect', 'segment', 'classify'
 SPLITS = ('train', 'val', 'test')
+# Names of folders that hold a split.
+SPLIT_FOLDERS = {
+    'train': 'train', 'training': 'train', 'val': 'val', 'valid': 'val', 'validation': 'val', 'test': 'test'
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from PIL import Image
 from ...utils.errors import UserError
 from .finding import ImageIndex, plain_path, visible_files
 from .geometry import ellipse_outline, rotate_points
-from .samples import CLASSIFICATION, DETECTION, SPLITS, Item, Remarks, Shape, Size, Source, classes_of
+from .samples import CLASSIFICATION, DETECTION, SPLIT_FOLDERS, SPLITS, Item, Remarks, Shape, Size, Source, classes_of
 
 _Classes = Sequence[str] | None
 
@@ -181,7 +181,7 @@ def read_label_studio(root: Path, classes: _Classes = None, images: Path | None 
 
 
 def read_coco(root: Path, classes: _Classes = None, images: Path | None = None) -> Source:
-    """Read one or more COCO files; with train, val or test in its name, a file is a split.
+    """Read one or more COCO files; a file is a split by its name or that of its folder.
 
     Raises:
         UserError: an annotation has no box, or names an unknown image or category.
@@ -191,7 +191,11 @@ def read_coco(root: Path, classes: _Classes = None, images: Path | None = None) 
     names: list[str] = []
     for file in files:
         content = load_json(file)
-        split = next((split for split in SPLITS if split in file.stem), None) if len(files) > 1 else None
+        split = None
+        if len(files) > 1:
+            # Roboflow names the folder by the split, and all files alike.
+            named = next((split for split in SPLITS if split in file.stem), None)
+            split = named or SPLIT_FOLDERS.get(file.parent.name.lower())
         categories = {entry['id']: str(entry['name']) for entry in content['categories']}
         names += [name for name in categories.values() if name not in names]
         by_id: dict[Any, Item] = {}
