@@ -20,8 +20,8 @@ SHORTER = {
     '--patience 5': '--patience 5 --cfg-options load_from=None train_cfg.max_epochs=2 train_cfg.val_interval=1 '
     'model.test_cfg.score_thr=0.0',
     '--report work_dirs/report': '--report work_dirs/report --cfg-options model.test_cfg.score_thr=0.0',
-    '--work-dir work_dirs/deploy': '--work-dir work_dirs/deploy --cfg-options model.test_cfg.score_thr=0.0001 '
-    'model.test_cfg.max_per_img=5000',
+    # All scores of an untrained net are nearly equal, so that after NMS there is nothing to compare.
+    'detection_openvino_static-320x320': 'detection-raw_openvino_static-320x320',
     '--out work_dirs/results': '--out work_dirs/results --score-thr 0.0',
 }
 needs_commands = pytest.mark.skipif(
