@@ -1,55 +1,24 @@
-# MobileSeg with PP-LCNet-1x on the drawn street scenes; data, schedule and class weights as in lcnet_0.5x_streets.py.
+# MobileSeg with PP-LCNet-1x on the drawn street scenes.
 _base_ = [
     '../_base_/models/mobileseg.py',
-    '../_base_/datasets/cityscapes_1024x512.py',
-    '../_base_/schedules/mobileseg_80k.py',
+    '../_base_/datasets/streets.py',
+    '../_base_/schedules/streets_1000i.py',
     '../_base_/runtimes/segmentation.py',
 ]
 
-data_root = 'data/streets/'
-max_iters = 1000
-crop_size = (192, 320)
-
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadCheckedAnnotations', num_classes=19),
-    dict(type='RandomResize', scale=(512, 256), ratio_range=(0.9, 1.2), keep_ratio=True),
-    dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=1.0),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PackSegInputs'),
-]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(512, 256), keep_ratio=True),
-    dict(type='LoadCheckedAnnotations', num_classes=19),
-    dict(type='PackSegInputs'),
-]
 model = dict(
-    data_preprocessor=dict(size=crop_size),
+    data_preprocessor=dict(size={{_base_.crop_size}}),
     # Half the strides of Cityscapes, 4, 8 and 16: the images have a quarter of its sides.
     backbone=dict(type='PPLCNet', widen_factor=1.0, output_stride=16, out_indices=(1, 2, 4)),
     decode_head=dict(
-        loss_decode=dict(
-            _delete_=True,
-            type='ClassWeightedCrossEntropyLoss',
-            class_weight=[
-                *(0.6, 1.2, 0.7, 1.4, 1.6, 1.5, 1.7, 1.7, 0.9, 1.7),
-                *(0.8, 1.7, 1.6, 1.1, 1.0, 1.0, 1.0, 1.7, 1.8),
-            ],
-        )
+        loss_decode=dict(_delete_=True, type='ClassWeightedCrossEntropyLoss', class_weight={{_base_.class_weight}})
     ),
 )
-train_dataloader = dict(batch_size=8, num_workers=2, dataset=dict(data_root=data_root, pipeline=train_pipeline))
-val_dataloader = dict(batch_size=4, num_workers=1, dataset=dict(data_root=data_root, pipeline=test_pipeline))
-test_dataloader = val_dataloader
-
-train_cfg = dict(max_iters=max_iters, val_interval=250)
-optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=3e-3, weight_decay=0.02))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, begin=0, end=50, by_epoch=False),
-    dict(type='PolyLR', power=0.9, eta_min=0, begin=0, end=max_iters, by_epoch=False),
-]
+# As in the recipe for Cityscapes.
+auto_scale_lr = dict(base_batch_size=16)
+optim_wrapper = dict(
+    paramwise_cfg=dict(custom_keys={'.bn.': dict(decay_mult=0.0), 'decode_head.': dict(decay_mult=1.0)})
+)
 default_hooks = dict(
     channels_last=dict(type='ChannelsLastHook'), logger=dict(interval=20), checkpoint=dict(interval=250)
 )
-randomness = dict(seed=0)

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from ..data.formats.conversion import TASKS
 from ..data.formats.samples import CLASSIFICATION, DETECTION, SEGMENTATION
 from ..data.formats.writing import SUMMARY
 from ..utils.arguments import nearest
@@ -18,7 +19,6 @@ from ..utils.config import load_config
 from ..utils.errors import UserError
 from ..weights.catalog import SCHEME, config_path, read_catalog
 
-TASKS = (DETECTION, SEGMENTATION, CLASSIFICATION)
 # Folder, beginning and ending of the configs that a task can start from; the ending is no part of a model's name.
 _CONFIGS = {
     DETECTION: (('picodet_like', '', '_coco'),),

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from ..apis import init_config
+from ..data.formats.conversion import TASKS
 from ..utils.errors import UserError, as_user_error
 
 DESCRIPTION = (
@@ -21,7 +22,7 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
-    parser.add_argument('task', choices=('detect', 'segment', 'classify'), help='what the config is for')
+    parser.add_argument('task', choices=TASKS, help='what the config is for')
     parser.add_argument('data', help='folder that lcnet data convert made')
     parser.add_argument(
         '--model',

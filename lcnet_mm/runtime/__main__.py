@@ -24,8 +24,6 @@ from .models import Model
 from .tracking import Tracker
 from .video import VideoSource, VideoWriter, count_frames, is_video
 
-_OVERLAP = 0.2
-
 
 def main() -> int:
     """Run the command."""
@@ -96,8 +94,8 @@ def _predict(model: Model, image: Any, args: argparse.Namespace) -> Any:
     """Predict one image, in tiles where they are asked for."""
     if not args.tile:
         return model(image)
-    overlap = _OVERLAP if args.overlap is None else args.overlap
-    return cast('Detector', model)(image, tile=tuple(args.tile), overlap=overlap)
+    options = {} if args.overlap is None else dict(overlap=args.overlap)
+    return cast('Detector', model)(image, tile=tuple(args.tile), **options)
 
 
 def _predict_all(model: Model, images: list[Path], args: argparse.Namespace) -> Iterator[Any]:

@@ -54,8 +54,7 @@ class VideoSource:
         if not self._capture.isOpened():
             raise UserError(f'{self.kind} {name} cannot be opened')
         self.rate = self._capture.get(cv2.CAP_PROP_FPS) or _FRAME_RATE
-        count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)) if self.kind == 'video' else 0
-        self.count = max(count, 0)
+        self.count = _stated_count(self._capture) if self.kind == 'video' else 0
 
     def _open(self) -> cv2.VideoCapture:
         return cv2.VideoCapture(int(self.name) if self.kind == 'camera' else self.name)
@@ -87,9 +86,14 @@ class VideoSource:
 def count_frames(file: str | Path) -> int:
     """Return the number of frames that a video says it has; 0 where it cannot be opened or does not know."""
     capture = cv2.VideoCapture(str(file))
-    count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
+    count = _stated_count(capture) if capture.isOpened() else 0
     capture.release()
-    return max(count, 0)
+    return count
+
+
+def _stated_count(capture: cv2.VideoCapture) -> int:
+    """Return the number of frames that an open source says it has; 0 where it does not."""
+    return max(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
 
 
 class VideoWriter:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...utils.errors import UserError, as_user_error
+from ...utils.files import sha256
 from . import folders, tools, writing, yolo
 from .finding import visible_files, visible_images
 from .pixels import ImageHeader, fit_labels, read_header
@@ -357,7 +358,7 @@ def _read_headers(items: list[Item]) -> list[ImageHeader | None]:
 
 def _content_hash(item: Item) -> str:
     content = _content(item)
-    return hashlib.sha256(content if isinstance(content, bytes) else content.read_bytes()).hexdigest()
+    return hashlib.sha256(content).hexdigest() if isinstance(content, bytes) else sha256(content)
 
 
 def _map(function: Callable[[Item], Any], items: list[Item]) -> list[Any]:
